@@ -1,0 +1,146 @@
+"""Decoding one token at a time with a key–value cache, equal to decoding without one (tested).
+
+Keys and values of earlier tokens never change, so each step computes them for the newest token only. Those of the
+source are computed once a sentence and shared by all its hypotheses: the hypotheses of a beam stand side by side
+as queries over one set of keys.
+"""
+
+import torch
+from torch import Tensor, nn
+
+from utils.transformer.attention import join_heads, split_heads
+from utils.transformer.fused import fused_attention, stacked
+from utils.transformer.masks import PADDING
+
+CACHED_PARTS = ("query_projection", "key_projection", "value_projection", "output_projection", "heads")
+
+
+class SelfAttentionCache:
+    """Keys and values of one layer's self-attention: (rows, heads, capacity, width), filled up to `length`."""
+
+    def __init__(self, attention: nn.Module) -> None:
+        self.attention = attention
+        self.weight, self.bias = stacked(
+            attention.query_projection, attention.key_projection, attention.value_projection
+        )
+        outputs = attention.query_projection.out_features, attention.value_projection.out_features
+        self.widths = [outputs[0], outputs[0], outputs[1]]
+        self.length = 0
+        self.keys = self.values = None
+
+    def attend(self, x: Tensor) -> Tensor:
+        """x: (batch, beams, d_model), the newest token of each row. Returns the same shape."""
+        rows = x.size(0) * x.size(1)
+        projected = nn.functional.linear(x, self.weight, self.bias).view(rows, 1, -1).split(self.widths, dim=-1)
+        query, key, value = (split_heads(part, self.attention.heads) for part in projected)
+        self._append(key, value)
+        output = fused_attention(query, self.keys[:, :, : self.length], self.values[:, :, : self.length])
+        return self.attention.output_projection(join_heads(output)).view(x.shape)
+
+    def _append(self, key: Tensor, value: Tensor) -> None:
+        if self.keys is None:
+            self.keys, self.values = (new.new_empty(*new.shape[:2], 16, new.size(3)) for new in (key, value))
+        elif self.length == self.keys.size(2):
+            self.keys, self.values = (torch.cat([old, torch.empty_like(old)], 2) for old in (self.keys, self.values))
+        self.keys[:, :, self.length] = key.squeeze(2)
+        self.values[:, :, self.length] = value.squeeze(2)
+        self.length += 1
+
+    def select(self, rows: Tensor) -> None:
+        """Keeps the given rows, in that order; only the filled part is copied."""
+        capacity = self.keys.size(2)
+        for name in ("keys", "values"):
+            filled = getattr(self, name)[:, :, : self.length].index_select(0, rows)
+            grown = filled.new_empty(*filled.shape[:2], capacity, filled.size(3))
+            grown[:, :, : self.length] = filled
+            setattr(self, name, grown)
+
+
+class CrossAttentionCache:
+    """Keys and values of the encoder's output for one layer: (batch, heads, source_len, width)."""
+
+    def __init__(self, attention: nn.Module, memory: Tensor) -> None:
+        self.attention = attention
+        self.keys = split_heads(attention.key_projection(memory), attention.heads)
+        self.values = split_heads(attention.value_projection(memory), attention.heads)
+
+    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+        """x: (batch, beams, d_model). Returns the same shape."""
+        query = split_heads(self.attention.query_projection(x), self.attention.heads)  # (batch, heads, beams, d_k)
+        return self.attention.output_projection(join_heads(fused_attention(query, self.keys, self.values, mask)))
+
+    def keep(self, sentences: Tensor) -> None:
+        """Keeps the given sentences, in that order."""
+        self.keys, self.values = self.keys[sentences], self.values[sentences]
+
+
+class IncrementalDecoder:
+    """Steps a `Transformer` through its output, one token for each of batch · beams rows at a time."""
+
+    def __init__(self, model: nn.Module, memory: Tensor, source_mask: Tensor | None, beams: int = 1) -> None:
+        self.model, self.source_mask, self.beams = model, source_mask, beams
+        self.sentences, self.length = memory.size(0), 0
+        self.self_caches = [SelfAttentionCache(layer.self_attention) for layer in model.decoder.layers]
+        self.cross_caches = [CrossAttentionCache(layer.cross_attention, memory) for layer in model.decoder.layers]
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """tokens: (batch · beams,) the newest token of each row. Returns logits (batch · beams, vocab_size)."""
+        embedded = self.model.target_embedding(tokens[:, None])
+        x = self.model.target_positions(embedded, start=self.length).view(self.sentences, self.beams, -1)
+        for layer, own, cross in zip(self.model.decoder.layers, self.self_caches, self.cross_caches, strict=True):
+            x = layer.residuals[0](x, own.attend)
+            x = layer.residuals[1](x, lambda y, cross=cross: cross.attend(y, self.source_mask))
+            x = layer.residuals[2](x, layer.feed_forward)
+        if self.model.decoder.final_norm is not None:
+            x = self.model.decoder.final_norm(x)
+        self.length += 1
+        return self.model.output(x).view(tokens.size(0), -1)
+
+    def reorder(self, rows: Tensor) -> None:
+        """Row i goes on from what was row rows[i], a row of the same sentence."""
+        for cache in self.self_caches:
+            cache.select(rows)
+
+    def keep(self, sentences: Tensor) -> None:
+        """Goes on with the given sentences only, in that order."""
+        rows = (sentences[:, None] * self.beams + torch.arange(self.beams, device=sentences.device)).flatten()
+        for own, cross in zip(self.self_caches, self.cross_caches, strict=True):
+            own.select(rows)
+            cross.keep(sentences)
+        self.source_mask = None if self.source_mask is None else self.source_mask[sentences]
+        self.sentences = sentences.size(0)
+
+
+class FullDecoder:
+    """The same interface without a cache: runs the whole prefix again at every step.
+
+    For models whose attention is not laid out as ours, and to compare with.
+    """
+
+    def __init__(self, model: nn.Module, memory: Tensor, source_mask: Tensor | None, beams: int = 1) -> None:
+        self.model, self.beams = model, beams
+        self.memory = memory.repeat_interleave(beams, dim=0)
+        self.source_mask = None if source_mask is None else source_mask.repeat_interleave(beams, dim=0)
+        self.prefix = torch.full((self.memory.size(0), 0), PADDING, dtype=torch.long, device=memory.device)
+
+    def step(self, tokens: Tensor) -> Tensor:
+        """As `IncrementalDecoder.step`."""
+        self.prefix = torch.cat([self.prefix, tokens[:, None]], dim=1)
+        states = self.model.decode(self.prefix, self.memory, self.source_mask)
+        return self.model.output(states[:, -1])
+
+    def reorder(self, rows: Tensor) -> None:
+        """As `IncrementalDecoder.reorder`."""
+        self.prefix = self.prefix[rows]
+
+    def keep(self, sentences: Tensor) -> None:
+        """As `IncrementalDecoder.keep`."""
+        rows = (sentences[:, None] * self.beams + torch.arange(self.beams, device=sentences.device)).flatten()
+        self.prefix, self.memory = self.prefix[rows], self.memory[rows]
+        self.source_mask = None if self.source_mask is None else self.source_mask[rows]
+
+
+def can_cache(model: nn.Module) -> bool:
+    """Whether every attention of the decoder has the projections that the cache needs."""
+    attentions = [a for layer in model.decoder.layers for a in (layer.self_attention, layer.cross_attention)]
+    return all(hasattr(attention, part) for attention in attentions for part in CACHED_PARTS)
