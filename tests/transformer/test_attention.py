@@ -39,7 +39,7 @@ def by_loop(query, key, value, mask):
 
 
 def test_one_number_by_hand():
-    # Scores 4·ln 3/√4 · ... : one query of width 4 against two keys, scores 2 ln 3 / 2 = ln 3 and 0 → weights 3/4, 1/4.
+    # d_k = 4: scores 2 ln 3 / √4 = ln 3 and 0, so weights 3/4 and 1/4, and 3/4 · 4 + 1/4 · 8 = 5.
     query = torch.tensor([[2 * math.log(3), 0.0, 0.0, 0.0]])
     key = torch.tensor([[1.0, 0.0, 0.0, 0.0], [0.0, 1.0, 0.0, 0.0]])
     value = torch.tensor([[4.0], [8.0]])

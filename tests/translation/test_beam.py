@@ -148,9 +148,10 @@ def test_length_ends_at_source_and_max_extra_with_an_end_that_is_paid_for(markov
 def test_padding_and_begin_are_never_said_but_keep_their_probability(markov):
     table = torch.zeros(1, 11, 11)
     table[..., PADDING] = table[..., BEGIN] = 5
+    table[..., END] = 0.5
     found = beam_search(markov(table), torch.tensor([[4, END]]), beam=4, max_extra=3)[0]
     assert not {PADDING, BEGIN} & set(sum((h.tokens for h in found), []))
-    assert found[0].log_probability == pytest.approx(-math.log(9 + 2 * math.exp(5)), rel=1e-5)  # END at once
+    assert found[0].log_probability == pytest.approx(0.5 - math.log(8 + math.exp(0.5) + 2 * math.exp(5)), rel=1e-5)
 
 
 def test_finished_sentences_leave_the_batch(markov):

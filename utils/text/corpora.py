@@ -22,7 +22,9 @@ class Corpus:
     def split(self, name: str) -> list[tuple[str, str]]:
         """The pairs of a split; ConfigError lists the splits there are."""
         if name not in self.splits:
-            raise ConfigError(f"The corpus {self.name} has no split {name!r}: good values are {', '.join(self.splits)}.")
+            raise ConfigError(
+                f"The corpus {self.name} has no split {name!r}: good values are {', '.join(self.splits)}."
+            )
         return self.splits[name]
 
 

@@ -15,12 +15,16 @@ def read_lines(path: Path | str) -> list[str]:
     Accepts a byte-order mark and Windows line ends. Raises DataError, naming file and line, for a missing or
     damaged file, invalid UTF-8, an empty line and a line of more than 4 000 characters.
     """
-    path = Path(path)
-    raw_lines = _read_bytes(path).removeprefix(b"\xef\xbb\xbf").split(b"\n")
+    return decode_lines(_read_bytes(Path(path)), path)
+
+
+def decode_lines(content: bytes, path: Path | str) -> list[str]:
+    """As `read_lines`, from bytes already read; `path` names them in errors."""
+    raw_lines = content.removeprefix(b"\xef\xbb\xbf").split(b"\n")
     if raw_lines[-1].strip() == b"":
         raw_lines.pop()
     if not raw_lines:
-        raise DataError(f"{path} is empty: give a file with one sentence a line.")
+        raise DataError(f"{path} is empty: give one sentence a line.")
     return [_decode(raw, path, number) for number, raw in enumerate(raw_lines, start=1)]
 
 
@@ -53,7 +57,7 @@ def _read_bytes(path: Path) -> bytes:
         raise DataError(f"{path} cannot be read ({error.strerror or error}): check the path and its rights.") from None
 
 
-def _decode(raw: bytes, path: Path, number: int) -> str:
+def _decode(raw: bytes, path: Path | str, number: int) -> str:
     try:
         line = raw.decode("utf-8").strip()
     except UnicodeDecodeError as error:
@@ -61,10 +65,12 @@ def _decode(raw: bytes, path: Path, number: int) -> str:
             f"{path}, line {number}: byte {error.start + 1} is not valid UTF-8; save the file as UTF-8."
         ) from None
     if not line:
-        raise DataError(f"{path}, line {number} is empty: remove it here and its partner in the other file.")
+        raise DataError(
+            f"{path}, line {number} is empty: remove it (and its partner, if another file translates this one)."
+        )
     if len(line) > MAX_LINE_CHARACTERS:
         raise DataError(
             f"{path}, line {number} has {len(line)} characters, more than the {MAX_LINE_CHARACTERS} that one sentence "
-            f"may have: split it, or remove it here and its partner in the other file."
+            f"may have: split it, or remove it (and its partner, if another file translates this one)."
         )
     return line

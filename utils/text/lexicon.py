@@ -258,8 +258,10 @@ def read_table(folder: Path, file: str, columns: tuple[str, ...], minimum: int =
 
 def _read_row(file: str, number: int, header: list[str], cells: list[str]) -> Row:
     if len(cells) != len(header):
-        raise DataError(f"{file}, row {number}: {len(cells)} cells under {len(header)} columns; "
-                        "add or remove separators, or quote a cell that holds one.")
+        raise DataError(
+            f"{file}, row {number}: {len(cells)} cells under {len(header)} columns; "
+            "add or remove separators, or quote a cell that holds one."
+        )
     row = Row(file, number, {column: cell.strip() for column, cell in zip(header, cells, strict=True)})
     for column, cell in row.cells.items():
         if not cell:
@@ -267,8 +269,18 @@ def _read_row(file: str, number: int, header: list[str], cells: list[str]) -> Ro
     return row
 
 
-NOUN_COLUMNS = ("english", "english_plural", "article", "gender", "declension", *CASES, "plural", "dative_plural",
-                "classes", "pronoun")
+NOUN_COLUMNS = (
+    "english",
+    "english_plural",
+    "article",
+    "gender",
+    "declension",
+    *CASES,
+    "plural",
+    "dative_plural",
+    "classes",
+    "pronoun",
+)
 
 
 def read_nouns(folder: Path) -> tuple[Noun, ...]:
@@ -299,8 +311,18 @@ def _noun(table: Table, index: int, row: Row) -> Noun:
     if plural:
         table.unique(row, "plural", plural["nominative"])
         table.unique(row, "english_plural", row.text("english_plural"), within="english form")
-    return Noun(index, row.text("english"), row.optional("english_plural"), row.choice("article", ("a", "an")), gender,
-                declension, singular, plural, row.several("classes"), row.choice("pronoun", ("he", "she", "it", NONE)))
+    return Noun(
+        index,
+        row.text("english"),
+        row.optional("english_plural"),
+        row.choice("article", ("a", "an")),
+        gender,
+        declension,
+        singular,
+        plural,
+        row.several("classes"),
+        row.choice("pronoun", ("he", "she", "it", NONE)),
+    )
 
 
 ADJECTIVE_COLUMNS = ("english", "article", "predicative", "stem", "rank", "classes")
@@ -314,26 +336,58 @@ def read_adjectives(folder: Path, classes: tuple[str, ...]) -> tuple[Adjective, 
         table.unique(row, "english", row.text("english"))
         table.unique(row, "stem", row.text("stem"))
         rank = RANKS.index(row.choice("rank", RANKS))
-        adjectives.append(Adjective(index, row.text("english"), row.choice("article", ("a", "an")),
-                                    row.text("predicative"), row.text("stem"), rank, row.several("classes", classes)))
+        adjectives.append(
+            Adjective(
+                index,
+                row.text("english"),
+                row.choice("article", ("a", "an")),
+                row.text("predicative"),
+                row.text("stem"),
+                rank,
+                row.several("classes", classes),
+            )
+        )
     return tuple(adjectives)
 
 
-VERB_COLUMNS = ("english", "english_third", "english_past", "english_participle", "english_particle",
-                "english_preposition", "frame", "prefix", "infinitive", "first_singular", "third_singular", "plural",
-                "past_singular", "past_plural", "participle", "auxiliary", "preposition", "case", "subjects", "objects",
-                "manners", "places", "aspect")
+VERB_COLUMNS = (
+    "english",
+    "english_third",
+    "english_past",
+    "english_participle",
+    "english_particle",
+    "english_preposition",
+    "frame",
+    "prefix",
+    "infinitive",
+    "first_singular",
+    "third_singular",
+    "plural",
+    "past_singular",
+    "past_plural",
+    "participle",
+    "auxiliary",
+    "preposition",
+    "case",
+    "subjects",
+    "objects",
+    "manners",
+    "places",
+    "aspect",
+)
 
 
-def read_verbs(folder: Path, classes: tuple[str, ...], manners: tuple[str, ...],
-               places: tuple[str, ...]) -> tuple[Verb, ...]:
+def read_verbs(
+    folder: Path, classes: tuple[str, ...], manners: tuple[str, ...], places: tuple[str, ...]
+) -> tuple[Verb, ...]:
     """verbs.csv; classes, manners and kinds of place must occur in the other tables."""
     table = read_table(folder, "verbs.csv", VERB_COLUMNS, minimum=20)
     return tuple(_verb(table, index, row, classes, manners, places) for index, row in enumerate(table.rows))
 
 
-def _verb(table: Table, index: int, row: Row, classes: tuple[str, ...], manners: tuple[str, ...],
-          places: tuple[str, ...]) -> Verb:
+def _verb(
+    table: Table, index: int, row: Row, classes: tuple[str, ...], manners: tuple[str, ...], places: tuple[str, ...]
+) -> Verb:
     frame = row.choice("frame", FRAMES)
     prefix = row.optional("prefix")
     for column in ("infinitive", "participle"):
@@ -353,10 +407,23 @@ def _verb(table: Table, index: int, row: Row, classes: tuple[str, ...], manners:
     objects = row.several("objects", classes)
     if takes_object and not objects:
         raise row.fail("objects", f"a {frame} verb needs classes of objects; write some of: {', '.join(classes)}")
-    return Verb(index, *forms, row.optional("english_particle"), row.optional("english_preposition"), frame, prefix,
-                *german, row.choice("auxiliary", ("haben", "sein")), preposition, case,
-                row.several("subjects", classes), objects, row.several("manners", manners), row.several("places", places),
-                row.choice("aspect", ("event", "state")))
+    return Verb(
+        index,
+        *forms,
+        row.optional("english_particle"),
+        row.optional("english_preposition"),
+        frame,
+        prefix,
+        *german,
+        row.choice("auxiliary", ("haben", "sein")),
+        preposition,
+        case,
+        row.several("subjects", classes),
+        objects,
+        row.several("manners", manners),
+        row.several("places", places),
+        row.choice("aspect", ("event", "state")),
+    )
 
 
 def read_adverbials(folder: Path) -> tuple[Adverbial, ...]:
@@ -380,8 +447,15 @@ def _adverbial(table: Table, row: Row) -> Adverbial:
     return Adverbial(english, german, kind, TENSES if "any" in tenses else tenses, tuple(alignment))
 
 
-PLACE_COLUMNS = ("noun", "kind", "english_location", "german_location", "english_direction", "german_direction",
-                 "direction_case")
+PLACE_COLUMNS = (
+    "noun",
+    "kind",
+    "english_location",
+    "german_location",
+    "english_direction",
+    "german_direction",
+    "direction_case",
+)
 
 
 def read_places(folder: Path, nouns: tuple[Noun, ...]) -> tuple[Place, ...]:
@@ -393,15 +467,31 @@ def read_places(folder: Path, nouns: tuple[Noun, ...]) -> tuple[Place, ...]:
         if row.text("noun") not in by_english:
             raise row.fail("noun", f"'{row.text('noun')}' is not in nouns.csv; add it there first")
         table.unique(row, "english_location", f"{row.text('english_location')} the {row.text('noun')}")
-        places.append(Place(by_english[row.text("noun")], row.text("kind"), row.text("english_location"),
-                            row.choice("german_location", PREPOSITIONS), row.optional("english_direction"),
-                            row.choice("german_direction", (*PREPOSITIONS, NONE)),
-                            row.choice("direction_case", ("accusative", "dative", NONE))))
+        places.append(
+            Place(
+                by_english[row.text("noun")],
+                row.text("kind"),
+                row.text("english_location"),
+                row.choice("german_location", PREPOSITIONS),
+                row.optional("english_direction"),
+                row.choice("german_direction", (*PREPOSITIONS, NONE)),
+                row.choice("direction_case", ("accusative", "dative", NONE)),
+            )
+        )
     return tuple(places)
 
 
-MODAL_COLUMNS = ("english_third", "english", "negation", "marker", "first_singular", "third_singular", "plural",
-                 "tense", "subjects")
+MODAL_COLUMNS = (
+    "english_third",
+    "english",
+    "negation",
+    "marker",
+    "first_singular",
+    "third_singular",
+    "plural",
+    "tense",
+    "subjects",
+)
 
 
 def read_modals(folder: Path, classes: tuple[str, ...]) -> tuple[Modal, ...]:
@@ -411,10 +501,19 @@ def read_modals(folder: Path, classes: tuple[str, ...]) -> tuple[Modal, ...]:
     for row in table.rows:
         table.unique(row, "english", row.text("english"))
         table.unique(row, "plural", row.text("plural"))
-        modals.append(Modal(row.text("english_third"), row.text("english"),
-                            row.choice("negation", ("cannot", "not", "do", NONE)), row.optional("marker"),
-                            row.text("first_singular"), row.text("third_singular"), row.text("plural"),
-                            row.choice("tense", ("modal", "future")), row.several("subjects", classes)))
+        modals.append(
+            Modal(
+                row.text("english_third"),
+                row.text("english"),
+                row.choice("negation", ("cannot", "not", "do", NONE)),
+                row.optional("marker"),
+                row.text("first_singular"),
+                row.text("third_singular"),
+                row.text("plural"),
+                row.choice("tense", ("modal", "future")),
+                row.several("subjects", classes),
+            )
+        )
     return tuple(modals)
 
 
@@ -435,8 +534,9 @@ def _number(row: Row) -> Number:
 
 
 def _conjunction(row: Row) -> Conjunction:
-    return Conjunction(row.text("english"), row.text("german"),
-                       row.choice("use", ("clause", "present", "past", "complement")))
+    return Conjunction(
+        row.text("english"), row.text("german"), row.choice("use", ("clause", "present", "past", "complement"))
+    )
 
 
 def _name(row: Row) -> Name:
@@ -457,8 +557,14 @@ def load_lexicon(folder: Path | str = DEFAULT_FOLDER) -> Lexicon:
     manners = tuple(" ".join(entry.english) for entry in adverbials if entry.kind == "manner")
     places = read_places(folder, nouns)
     place_kinds = _distinct([(place.kind,) for place in places])
-    return Lexicon(nouns, read_verbs(folder, classes, manners, place_kinds), read_adjectives(folder, classes),
-                   adverbials, places, read_modals(folder, classes),
-                   read_simple(folder, "names.csv", ("english", "german", "pronoun"), _name, 1),
-                   read_simple(folder, "numbers.csv", ("value", "english", "german"), _number, 12),
-                   read_simple(folder, "conjunctions.csv", ("english", "german", "use"), _conjunction, 2))
+    return Lexicon(
+        nouns,
+        read_verbs(folder, classes, manners, place_kinds),
+        read_adjectives(folder, classes),
+        adverbials,
+        places,
+        read_modals(folder, classes),
+        read_simple(folder, "names.csv", ("english", "german", "pronoun"), _name, 1),
+        read_simple(folder, "numbers.csv", ("value", "english", "german"), _number, 12),
+        read_simple(folder, "conjunctions.csv", ("english", "german", "use"), _conjunction, 2),
+    )

@@ -15,7 +15,9 @@ from utils.transformer.masks import PADDING
 ROWS_AT_ONCE = 256  # logits of so many tokens stay in a processor's cache
 
 
-def smoothed_cross_entropy(logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding_id: int = PADDING) -> Tensor:
+def smoothed_cross_entropy(
+    logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding_id: int = PADDING
+) -> Tensor:
     """Mean over real tokens of −Σ_v q(v) log p(v), q = (1 − ε) one-hot + ε / V (§5.4).
 
     logits: (..., vocab_size); targets: (...) ids. Returns a scalar, in nats per token; zero without a real token.
@@ -78,7 +80,9 @@ class FusedOutputLoss(torch.autograd.Function):
         return states_gradient * scale, weight_gradient * scale, None, None
 
 
-def summed_loss(model: nn.Module, source: Tensor, target_input: Tensor, target_output: Tensor, smoothing: float) -> Tensor:
+def summed_loss(
+    model: nn.Module, source: Tensor, target_input: Tensor, target_output: Tensor, smoothing: float
+) -> Tensor:
     """The smoothed loss of a model with `states` and `output`, summed over the batch's real tokens."""
     states = model.states(source, target_input)
     real = target_output != PADDING

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import torch
 
-from utils.text import TokenBatches, load_corpus, learn_tokeniser
+from utils.text import TokenBatches, learn_tokeniser, load_corpus
 from utils.text.corpora import Corpus
 from utils.text.tokenise import BPETokeniser, WordTokeniser
 from utils.training.device import choose_device

@@ -124,13 +124,17 @@ def build_model(settings: Settings, vocab_size: int) -> nn.Module:
     return Transformer(config) if settings.model == "transformer" else RecurrentTranslator(config)
 
 
-def load_run(run: RunFolder, checkpoint: Path | None = None) -> tuple[nn.Module, WordTokeniser | BPETokeniser, Settings]:
+def load_run(
+    run: RunFolder, checkpoint: Path | None = None
+) -> tuple[nn.Module, WordTokeniser | BPETokeniser, Settings]:
     """The trained model of a run, in evaluation mode on the CPU, with its tokeniser and settings.
 
     Takes `checkpoint` if given, else the finished model, else the newest checkpoint.
     """
     settings, tokeniser = run.settings(), run.tokeniser()
-    candidates = [path for path in (checkpoint, run.final_file) if path is not None and (path == checkpoint or path.exists())]
+    candidates = [
+        path for path in (checkpoint, run.final_file) if path is not None and (path == checkpoint or path.exists())
+    ]
     path = next(iter([*candidates, *reversed(run.checkpoint_files())]), None)
     if path is None:
         raise CheckpointError(f"{run.path} holds no checkpoint yet: let it train for a while, or `resume` it.")

@@ -76,7 +76,9 @@ class Trainer:
         return DistributedDataParallel(objective, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def _clear_window(self) -> None:
-        self.window_loss = torch.zeros((), dtype=torch.float64 if self.device.type != "mps" else None, device=self.device)
+        self.window_loss = torch.zeros(
+            (), dtype=torch.float64 if self.device.type != "mps" else None, device=self.device
+        )
         self.window_tokens, self.window_seconds = 0, 0.0
 
     # ---- one update -------------------------------------------------------------------------------------------
@@ -129,7 +131,9 @@ class Trainer:
 
     # ---- the loop ---------------------------------------------------------------------------------------------
 
-    def run(self, report: Callable[[dict], None] = lambda record: None, stop: Callable[[], bool] = lambda: False) -> None:
+    def run(
+        self, report: Callable[[dict], None] = lambda record: None, stop: Callable[[], bool] = lambda: False
+    ) -> None:
         """Trains to the last update, calling `report` with each metric record; stops after an update once `stop()`.
 
         Raises CourseError when the loss is no longer a finite number; the last checkpoint stays.
@@ -140,7 +144,11 @@ class Trainer:
         while self.update < s.updates and not self._out_of_patience():
             self.step(*next(groups))
             now = time.perf_counter()
-            self.seconds, self.window_seconds, clock = self.seconds + now - clock, self.window_seconds + now - clock, now
+            self.seconds, self.window_seconds, clock = (
+                self.seconds + now - clock,
+                self.window_seconds + now - clock,
+                now,
+            )
             last = self.update == s.updates
             if last or self.update % s.log_every == 0:
                 report(self._log())
@@ -190,7 +198,9 @@ class Trainer:
         if loss < self.best_loss:
             self.best_loss, self.best_update, self.without_gain = loss, self.update, 0
             if self.world.leads:
-                save_checkpoint(self.folder.best_file, weights_state(self.model.state_dict(), self.tokeniser, self.update))
+                save_checkpoint(
+                    self.folder.best_file, weights_state(self.model.state_dict(), self.tokeniser, self.update)
+                )
         else:
             self.without_gain += 1
         record = {"kind": "valid", "update": self.update, "loss": loss, "perplexity": math.exp(min(loss, 700.0))}
@@ -260,7 +270,9 @@ PLAIN_STATE = (
 
 
 @torch.no_grad()
-def corpus_loss(model: nn.Module, batches: TokenBatches, device: torch.device, dtype: torch.dtype | None = None) -> float:
+def corpus_loss(
+    model: nn.Module, batches: TokenBatches, device: torch.device, dtype: torch.dtype | None = None
+) -> float:
     """Cross-entropy without smoothing over a whole corpus, in nats per real target token."""
     was_training = model.training
     model.eval()

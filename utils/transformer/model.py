@@ -22,9 +22,7 @@ class Transformer(nn.Module):
         self.config = config
         self.source_embedding = TokenEmbedding(config.vocab_size, config.d_model)
         self.target_embedding = (
-            self.source_embedding
-            if config.tying == "three-way"
-            else TokenEmbedding(config.vocab_size, config.d_model)
+            self.source_embedding if config.tying == "three-way" else TokenEmbedding(config.vocab_size, config.d_model)
         )
         self.source_positions = make_positions(config)
         self.target_positions = make_positions(config)

@@ -9,10 +9,11 @@ every English sentence has exactly one German translation.
 """
 
 from utils.text.grammar.corpus import EmbeddedCorpus, describe, embedded_corpus
+from utils.text.grammar.distance import KINDS, generate
 from utils.text.grammar.labels import PHENOMENA
 from utils.text.grammar.pairs import Pair, Span
 from utils.text.grammar.surface import detokenise, tokenise
 from utils.text.grammar.trees import Tree
 
-__all__ = ["PHENOMENA", "EmbeddedCorpus", "Pair", "Span", "Tree", "describe", "detokenise", "embedded_corpus",
-           "tokenise"]
+__all__ = ["KINDS", "PHENOMENA", "EmbeddedCorpus", "Pair", "Span", "Tree", "describe", "detokenise", "embedded_corpus",
+           "generate", "tokenise"]

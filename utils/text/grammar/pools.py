@@ -19,7 +19,7 @@ class Pools:
         self.lexicon = lexicon
         self.objects = {verb: _nouns_in(lexicon.nouns, verb.objects) for verb in lexicon.verbs}
         self.subjects = {verb: _nouns_in(lexicon.nouns, verb.subjects) for verb in lexicon.verbs}
-        self.adjectives = {noun: [adjective for adjective in lexicon.adjectives if _share(adjective.classes, noun.classes)]
+        self.adjectives = {noun: [adjective for adjective in lexicon.adjectives if _suits(adjective, noun)]
                            for noun in lexicon.nouns}
         self.described = [noun for noun in lexicon.nouns if self.adjectives[noun]]
         self.people = _nouns_in(lexicon.nouns, ("person",))
@@ -72,6 +72,12 @@ def _every(partners: list, index: int) -> list:
     if len(partners) < FEWEST_PARTNERS:
         return []
     return [partner for partner in partners if (partner.index * 5 + index * 3) % HELD_OUT_SHARE == 0]
+
+
+def _suits(adjective: Adjective, noun: Noun) -> bool:
+    # No junger Junge: the noun says it already.
+    repeats = noun.singular["nominative"].lower().startswith(adjective.stem)
+    return _share(adjective.classes, noun.classes) and not repeats
 
 
 def _share(first: tuple[str, ...], second: tuple[str, ...]) -> bool:

@@ -19,6 +19,7 @@ from utils.text.grammar.verbs import is_kein
 from utils.text.lexicon import Adjective, Adverbial, Modal, Noun, Verb
 
 Item = TypeVar("Item")
+RANKS_PER_PHRASE = 4
 POSSESSIVES = ("my", "his", "her", "our")
 # Classes of things that are counted in dozens.
 MANY = ("fruit", "dish", "plant", "reading", "animal", "food")

@@ -1,0 +1,202 @@
+"""The command line, `python -m utils …`: a thin face over the packages below it."""
+
+import sys
+from pathlib import Path
+from typing import Annotated
+
+import typer
+from rich.console import Console
+
+from utils.errors import ConfigError, CourseError
+
+app = typer.Typer(
+    help="Attention, Rebuilt: train, translate and measure the Transformer of 2017.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+bench_app = typer.Typer(help="Measure speed side by side with peers, in one run.", no_args_is_help=True)
+app.add_typer(bench_app, name="bench")
+console = Console(highlight=False, soft_wrap=True)
+
+RunOption = Annotated[Path | None, typer.Option("--run", help="run folder; the newest by default")]
+CheckpointOption = Annotated[Path | None, typer.Option(help="a checkpoint of that run in place of its finished model")]
+BeamOption = Annotated[int, typer.Option(help="hypotheses kept per sentence; 1: greedy")]
+PenaltyOption = Annotated[float, typer.Option(help="alpha of the length penalty (section 6.1)")]
+DeviceOption = Annotated[str, typer.Option(help="auto, cuda, mps or cpu")]
+
+
+def main() -> None:
+    """Runs a command; what went wrong is told in one sentence, with a non-zero exit status."""
+    try:
+        app()
+    except CourseError as error:
+        print(f"Error: {error}", file=sys.stderr)
+        sys.exit(1)
+    except KeyboardInterrupt:
+        print("Interrupted.", file=sys.stderr)
+        sys.exit(130)
+    except BrokenPipeError:  # the reader of our output, `head` for one, has seen enough
+        sys.stderr.close()
+        sys.exit(0)
+
+
+def train(
+    out: Annotated[Path | None, typer.Option(help="run folder to make; runs/… by default")] = None, **changes
+) -> None:
+    """Train a translator: on the embedded corpus unless told otherwise."""
+    from utils.commands.training import train_visibly
+    from utils.training.device import choose_device
+    from utils.training.prepare import new_run
+    from utils.training.settings import preset_settings
+
+    on_cpu = choose_device(changes.get("device", "auto")).type == "cpu"
+    preset, corpus = changes.pop("preset", None), changes.pop("corpus", None)
+    with new_run(preset_settings(preset, corpus, on_cpu, **changes), out) as trainer:
+        _introduce(trainer)
+        finished = train_visibly(trainer, console)
+    raise typer.Exit(0 if finished else 130)
+
+
+@app.command()
+def resume(run: Annotated[Path, typer.Argument(help="run folder of a training that was cut off")]) -> None:
+    """Go on with a run that was killed or stopped."""
+    from utils.commands.training import train_visibly
+    from utils.training.prepare import taken_up_run
+    from utils.training.runs import find_run
+
+    folder = find_run(run)
+    if folder.settings() and folder.final_file.exists():
+        console.print(f"{run} is complete: there is nothing to resume.")
+        return
+    with taken_up_run(folder) as trainer:
+        _introduce(trainer)
+        finished = train_visibly(trainer, console)
+    raise typer.Exit(0 if finished else 130)
+
+
+def _introduce(trainer) -> None:
+    from utils.training.device import device_advice
+    from utils.training.settings import MINUTES_ON_CPU
+
+    if not trainer.world.leads:
+        return
+    s, train_batches = trainer.settings, trainer.train_batches
+    parameters = sum(p.numel() for p in trainer.model.parameters())
+    left_out = f", {train_batches.left_out} too long and left out" if train_batches.left_out else ""
+    console.print(
+        f"corpus  {s.corpus}, {len(train_batches):,} training pairs{left_out}; "
+        f"{trainer.tokeniser.vocab_size:,} {s.tokeniser} in the vocabulary\n"
+        f"model   {s.model}, {parameters / 1e6:.2f} million parameters\n"
+        f"device  {trainer.device}, {str(trainer.dtype or 'float32').removeprefix('torch.')}\n"
+        f"run     {trainer.folder.path}, from update {trainer.update}"
+    )
+    if advice := device_advice(trainer.device, s.preset, MINUTES_ON_CPU[s.preset]):
+        console.print(f"note    {advice}")
+
+
+@app.command()
+def translate(
+    text: Annotated[list[str] | None, typer.Argument(help="a sentence; without it, --file or standard input")] = None,
+    run: RunOption = None,
+    checkpoint: CheckpointOption = None,
+    file: Annotated[Path | None, typer.Option(help="a text file, one sentence a line")] = None,
+    beam: BeamOption = 4,
+    length_penalty: PenaltyOption = 0.6,
+    show_attention: Annotated[Path | None, typer.Option(help="draw the cross-attention to this PNG")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Translate a sentence, a file or standard input with a trained run."""
+    from utils.commands.translating import draw_attention, read_input, translate_checked
+    from utils.training.device import choose_device
+    from utils.training.runs import find_run, load_run
+
+    sentences, origin = read_input(text, file)
+    if show_attention and len(sentences) != 1:
+        raise ConfigError(f"--show-attention draws one sentence, and there are {len(sentences)}: give a single one.")
+    model, tokeniser, _ = load_run(find_run(run), checkpoint)
+    model.to(choose_device(device))
+    for translation in translate_checked(model, tokeniser, sentences, origin, beam, length_penalty):
+        print(translation)
+    if show_attention:
+        draw_attention(model, tokeniser, sentences[0], translation, show_attention)
+
+
+@app.command()
+def evaluate(
+    run: RunOption = None,
+    checkpoint: CheckpointOption = None,
+    split: Annotated[str, typer.Option(help="test, valid, train or, for the embedded corpus, long")] = "test",
+    source_file: Annotated[Path | None, typer.Option(help="a test set of your own: one sentence a line")] = None,
+    target_file: Annotated[Path | None, typer.Option(help="its references, line by line")] = None,
+    data_dir: Annotated[Path | None, typer.Option(help="folder with Multi30k, if not where it was in training")] = None,
+    beam: BeamOption = 4,
+    length_penalty: PenaltyOption = 0.6,
+    lowercase: Annotated[bool, typer.Option(help="score without regard to case (sacrebleu -lc)")] = False,
+    out: Annotated[Path | None, typer.Option(help="file for the translations; in the run folder by default")] = None,
+    device: DeviceOption = "auto",
+) -> None:
+    """Score a run on a test set: BLEU and chrF by sacreBLEU, perplexity; writes the translations."""
+    from utils.commands.evaluating import evaluate_run
+    from utils.training.runs import find_run
+
+    folder = find_run(run)
+    result = evaluate_run(
+        folder, checkpoint, split, source_file, target_file, data_dir, beam, length_penalty, lowercase, out, device
+    )
+    console.print(
+        f"run         {folder.path}\n"
+        f"test set    {result.test_set}, {result.sentences:,} sentences\n"
+        f"BLEU        {result.scores.bleu:.2f}   {result.scores.bleu_signature}\n"
+        f"chrF        {result.scores.chrf:.2f}   {result.scores.chrf_signature}\n"
+        f"perplexity  {result.perplexity:.2f}   per {result.token_name}\n"
+        f"decoding    beam {beam}, length penalty {length_penalty:g}, {result.seconds:.1f} s\n"
+        f"written     {result.hypotheses_file}"
+    )
+
+
+BenchData = Annotated[
+    Path | None, typer.Option(help="folder with Multi30k; else $MULTI30K_DIR, else the embedded corpus")
+]
+BenchOut = Annotated[Path | None, typer.Option(help="JSON file for the figures; bench/… by default")]
+
+
+@bench_app.command("train")
+def bench_train(data_dir: BenchData = None, out: BenchOut = None, rounds: int = 8) -> None:
+    """Training updates: ours, torch.nn.Transformer and, where installed, Marian."""
+    from utils import bench
+
+    _bench(bench.bench_train, bench.print_train, "train", data_dir, out, rounds)
+
+
+@bench_app.command("decode")
+def bench_decode(data_dir: BenchData = None, out: BenchOut = None, rounds: int = 3) -> None:
+    """Greedy and beam decoding: ours, torch.nn.Transformer without cache and, where installed, Marian."""
+    from utils import bench
+
+    _bench(bench.bench_decode, bench.print_decode, "decode", data_dir, out, rounds)
+
+
+@bench_app.command("data")
+def bench_data(data_dir: BenchData = None, out: BenchOut = None, rounds: int = 3) -> None:
+    """The loader: its share of a training epoch, and torchtext's iterator beside it."""
+    from utils import bench
+
+    _bench(bench.bench_data, bench.print_data, "data", data_dir, out, rounds)
+
+
+def _bench(measure, show, name: str, data_dir: Path | None, out: Path | None, rounds: int) -> None:
+    from utils.bench import write_json
+
+    result = measure(data_dir=data_dir, rounds=rounds)
+    show(result)
+    console.print(f"written {write_json(result, out or Path('bench') / f'{name}.json')}")
+
+
+def _register() -> None:
+    from utils.commands.options import with_settings
+
+    app.command("train")(with_settings(train))
+
+
+_register()
