@@ -415,7 +415,8 @@ def test_schedules_that_cannot_be_drawn():
     for rates in ([], [math.nan], [[1.0]]):
         with pytest.raises(ShapeError, match="'x' has shape .*at least one learning rate"):
             schedule_curves({"x": rates})
-    assert_legible(schedule_curves({"zero": [0.0, 0.0], "gap": [0.1, math.nan]}))
+    assert_legible(schedule_curves({"zero": [0.0, 0.0], "gap": [0.1, math.nan], "burst": [0.1, math.inf, 0.2]}))
+    assert_legible(schedule_curves({"a name that goes on and on " * 5: [0.1, 0.2]}))
 
 
 # --- shared ---------------------------------------------------------------------------------------------------

@@ -22,15 +22,6 @@ TARGET = torch.tensor([[BEGIN, 5, 6, 7], [BEGIN, 8, 9, 4]])
 SOURCE = torch.tensor([[4, 5, 6, 7, 8, END], [9, 4, END, PADDING, PADDING, PADDING]])
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small gain nothing from a second thread, and lose much where the processor is shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(params=KINDS, ids=lambda kind: "-".join(map(str, kind)))
 def model(request) -> RecurrentTranslator:
     torch.manual_seed(2)

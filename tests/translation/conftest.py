@@ -31,15 +31,6 @@ def lively(model: nn.Module) -> nn.Module:
     return model
 
 
-@pytest.fixture(autouse=True)
-def one_thread():
-    """Tensors this small gain nothing from a second thread, and lose much where the processor is shared."""
-    threads = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(threads)
-
-
 @pytest.fixture(params=BUILDERS)
 def model(request) -> nn.Module:
     torch.manual_seed(3)

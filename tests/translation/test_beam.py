@@ -59,6 +59,22 @@ def test_stopping_early_loses_nothing_of_what_is_wanted(markov, alpha, wanted):
         assert len(early.rows_seen) <= len(late.rows_seen)
 
 
+def test_the_quick_stop_takes_fewer_steps_and_without_penalty_loses_nothing(markov, source):
+    saved = 0
+    for seed in range(5):
+        table = 2 * torch.randn(5, 11, 11, generator=torch.Generator().manual_seed(seed))
+        table[..., END] += 2
+        quick, sure = markov(table), markov(table)
+        beam_search(quick, source, exact=False)
+        beam_search(sure, source)
+        assert len(quick.rows_seen) <= len(sure.rows_seen)
+        saved += sum(sure.rows_seen) - sum(quick.rows_seen)
+        without_penalty = {"length_penalty": 0.0, "max_extra": 9}
+        expected = beam_search(sure, source, **without_penalty)
+        assert beam_search(quick, source, **without_penalty, exact=False) == expected
+    assert saved > 0
+
+
 def test_it_does_stop_before_the_limit(markov):
     table = torch.full((1, 6, 6), -20.0)
     table[..., END] = 0.0
@@ -75,6 +91,7 @@ def test_a_live_hypothesis_may_overtake_a_finished_one(markov):
     source = torch.tensor([[4, 4, END]])
     best = [beam_search(markov(table.log()), source, 2, alpha, 5, wanted=1)[0][0] for alpha in (0.0, 1.0)]
     assert [hypothesis.tokens for hypothesis in best] == [[], [4, 5, 4]]
+    assert beam_search(markov(table.log()), source, 2, 1.0, 5, wanted=1, exact=False)[0][0].tokens == []
     assert best[1].score == pytest.approx(math.log(0.35) / (9 / 6), rel=1e-5)  # three tokens and END: |Y| = 4
 
 

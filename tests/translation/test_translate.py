@@ -26,7 +26,7 @@ def test_order_is_kept_and_batching_changes_nothing(model):
     expected = []
     for sentence in SENTENCES:
         ids = Letters().encode(sentence.strip())
-        best = beam_search(model, torch.tensor([[*ids, END]]), max_extra=5)[0][0].tokens if ids else []
+        best = beam_search(model, torch.tensor([[*ids, END]]), max_extra=5, exact=False)[0][0].tokens if ids else []
         expected.append(Letters().decode(best))
     for batch_tokens in (1, 12, 2048):
         found = translate(model, Letters(), SENTENCES, max_extra=5, batch_tokens=batch_tokens)

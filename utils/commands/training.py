@@ -58,9 +58,15 @@ def draw_curve(folder: RunFolder) -> None:
 
 
 @contextmanager
-def stop_on_interrupt() -> Iterator[threading.Event]:
-    """Within, the first Ctrl-C (or SIGTERM) sets the event; a second Ctrl-C ends the program at once."""
+def stop_on_interrupt(alone: bool = True) -> Iterator[threading.Event]:
+    """Within, the first Ctrl-C (or SIGTERM) sets the event; a second Ctrl-C ends the program at once.
+
+    Not alone: several processes might stop after different updates and wait for each other, so they just end.
+    """
     asked = threading.Event()
+    if not alone:
+        yield asked
+        return
 
     def ask(signum, frame) -> None:
         if asked.is_set():
@@ -79,7 +85,7 @@ def stop_on_interrupt() -> Iterator[threading.Event]:
 def train_visibly(trainer: Trainer, console: Console) -> bool:
     """Runs a trainer to its end with a display. Returns False when it was interrupted (and saved)."""
     display = TrainingDisplay(trainer)
-    with stop_on_interrupt() as asked:
+    with stop_on_interrupt(trainer.world.size == 1) as asked:
         try:
             trainer.run(display.report, asked.is_set)
         finally:

@@ -158,7 +158,7 @@ def heads_grid(
         if text_width(y_name, LABEL_SIZE) > grid_height:
             y_name = y_name.replace(" (", "\n(")
         figure.supylabel(y_name, x=0.12 / width, y=middle[1], ha="left", **style)
-        height = min(grid_height - heading_height, 3.0)
+        height = min(grid_height - heading_height, max(panel_height, 1.2))
         _colour_bar(figure, image, left + grid_width + 0.18, below + grid_height - heading_height - height, height)
     return figure
 

@@ -94,6 +94,7 @@ def schedule_curves(schedules: Mapping[str, Sequence[float]], title: str | None 
     The peak of each is marked and written beside its name.
     """
     curves = {str(name): as_numbers(rates) for name, rates in schedules.items()}
+    curves = {name: np.where(np.isfinite(rates), rates, np.nan) for name, rates in curves.items()}
     for name, rates in curves.items():
         if rates.ndim != 1 or not np.isfinite(rates).any():
             raise ShapeError(
@@ -140,9 +141,10 @@ def schedule_curves(schedules: Mapping[str, Sequence[float]], title: str | None 
     return figure
 
 
-def printable_line(text: str) -> str:
-    """A short name on one line, its spaces kept."""
-    return " ".join(printable(word, 40) for word in text.split()) or "▯"
+def printable_line(text: str, longest: int = 30) -> str:
+    """A name on one line, its spaces kept, cut with … if long."""
+    line = " ".join(printable(word, longest) for word in text.split()) or "▯"
+    return line if len(line) <= longest else line[: longest - 1] + "…"
 
 
 def _colour(index: int) -> tuple[str, str]:

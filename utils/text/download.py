@@ -38,7 +38,7 @@ def fetch(address: str, path: Path, checksum: str, way_out: str) -> Path:
         path.parent.mkdir(parents=True, exist_ok=True)
         _receive(address, part)
     except (urllib.error.URLError, TimeoutError, ConnectionError) as error:
-        reason = getattr(error, "reason", error)
+        reason = f"error {error.code}" if hasattr(error, "code") else getattr(error, "reason", error)
         raise DataError(f"{address} cannot be fetched ({reason}): check the network, or {way_out}.") from None
     except OSError as error:
         raise DataError(f"{part} cannot be written ({error.strerror or error}): check the folder's rights.") from None
@@ -67,3 +67,5 @@ def _receive(address: str, part: Path) -> None:
             while chunk := response.read(CHUNK):
                 file.write(chunk)
                 bar.update(len(chunk))
+        if total and bar.n < total:  # urllib does not mind a short answer
+            raise ConnectionError(f"it broke off after {bar.n} of {total} bytes; the next try goes on from there")

@@ -59,7 +59,7 @@ class Adjective:
 
 @dataclass(frozen=True, eq=False)
 class Verb:
-    """One verb sense. German forms of a separable verb are listed without the prefix, infinitive and participle with it."""
+    """One verb sense. Finite forms of a separable verb are listed without the prefix, the other two with it."""
 
     index: int
     english: str

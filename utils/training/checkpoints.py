@@ -87,9 +87,8 @@ def _take_apart(node, name: str, tensors: dict[str, Tensor]):
         tensors[name] = node.detach().to("cpu", copy=True).contiguous()  # tied weights share memory; files may not
         return {"tensor": name}
     if isinstance(node, dict):
-        pairs = [
-            [key, _take_apart(value, f"{name}/{key}" if name else str(key), tensors)] for key, value in node.items()
-        ]
+        below = f"{name}/" if name else ""
+        pairs = [[key, _take_apart(value, f"{below}{key}", tensors)] for key, value in node.items()]
         return {"dict": pairs}  # pairs, since an optimiser's keys are whole numbers and JSON knows only strings
     if isinstance(node, list | tuple):
         return {"list": [_take_apart(value, f"{name}/{place}", tensors) for place, value in enumerate(node)]}

@@ -2,6 +2,7 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -30,10 +31,17 @@ def learn_vocabulary(settings: Settings, corpus: Corpus) -> WordTokeniser | BPET
     return learn_tokeniser(settings.tokeniser, texts, settings.vocab_size)
 
 
+def with_absolute_paths(settings: Settings) -> Settings:
+    """The settings with paths that hold from any folder: a run may be resumed from another one."""
+    given = {name: getattr(settings, name) for name in ("data_dir", "source_file", "target_file")}
+    return replace(settings, **{name: str(Path(path).resolve()) for name, path in given.items() if path})
+
+
 @contextmanager
 def new_run(settings: Settings, path: Path | None = None) -> Iterator[Trainer]:
     """Makes a run folder and a trainer before its first update."""
     device = choose_device(settings.device)
+    settings = with_absolute_paths(settings)
     with world(device) as processes:
         corpus = corpus_of(settings)
         tokeniser = learn_vocabulary(settings, corpus)

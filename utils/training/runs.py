@@ -73,6 +73,11 @@ class RunFolder:
         """The checkpoints there are, oldest first."""
         return sorted(path for path in self.checkpoints.glob("*.safetensors") if CHECKPOINT.fullmatch(path.name))
 
+    def remove_leftovers(self) -> None:
+        """Removes what a kill left half-written: it was never moved into place."""
+        for leftover in [*self.path.glob(".*.tmp"), *self.checkpoints.glob(".*.tmp")]:
+            leftover.unlink(missing_ok=True)
+
     def metrics(self) -> list[dict]:
         """The records of metrics.jsonl; a last line cut short by a kill is left out."""
         if not self.metrics_file.exists():
@@ -132,10 +137,8 @@ def load_run(
     Takes `checkpoint` if given, else the finished model, else the newest checkpoint.
     """
     settings, tokeniser = run.settings(), run.tokeniser()
-    candidates = [
-        path for path in (checkpoint, run.final_file) if path is not None and (path == checkpoint or path.exists())
-    ]
-    path = next(iter([*candidates, *reversed(run.checkpoint_files())]), None)
+    kept = [run.final_file] if run.final_file.exists() else run.checkpoint_files()[-1:]
+    path = checkpoint or next(iter(kept), None)
     if path is None:
         raise CheckpointError(f"{run.path} holds no checkpoint yet: let it train for a while, or `resume` it.")
     state = load_checkpoint(path)

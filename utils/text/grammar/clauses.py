@@ -91,7 +91,7 @@ def main_clause(draft: Draft, lexicon: Lexicon, item: Clause, fronted: Twin | No
 
 
 def final_clause(draft: Draft, lexicon: Lexicon, item: Clause) -> Twin:
-    """The inside of a subordinate clause: everything, and the verbs last (participle and infinitive before the finite)."""
+    """The inside of a subordinate clause: the verbs come last, participle and infinitive before the finite verb."""
     parts = build_parts(draft, lexicon, item, final=True)
     closing = [parts.german.closing] if parts.german.closing else []
     children = [parts.subject.german, *_middle_field(item, parts, None), *closing, parts.german.finite]

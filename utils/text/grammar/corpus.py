@@ -127,8 +127,8 @@ def describe(corpus: EmbeddedCorpus) -> dict:
     target = {token for pair in everything for token in pair.target_tokens}
     return {
         "pairs": {name: len(pairs) for name, pairs in splits.items()},
-        "source_length": {name: _lengths([len(pair.source_tokens) for pair in pairs]) for name, pairs in splits.items()},
-        "target_length": {name: _lengths([len(pair.target_tokens) for pair in pairs]) for name, pairs in splits.items()},
+        "source_length": {name: _lengths([len(pair.source_tokens) for pair in split]) for name, split in splits.items()},
+        "target_length": {name: _lengths([len(pair.target_tokens) for pair in split]) for name, split in splits.items()},
         "vocabulary": {"source": len(source), "target": len(target), "both": len(source | target),
                        "both_lowercase": len({token.lower() for token in source | target})},
         "phenomena": {name: _count_phenomena(pairs) for name, pairs in splits.items()},

@@ -17,8 +17,8 @@ from utils.text.lexicon import Lexicon, Verb, load_lexicon
 
 BRACKETS = ("verb-prefix", "auxiliary-participle", "modal-infinitive")
 # kind → largest distance on offer. An article has at most a number and four adjectives before its noun.
-KINDS = {"verb-prefix": 40, "auxiliary-participle": 40, "modal-infinitive": 40, "subject-verb": 40,
-         "conjunction-verb": 40, "relative-verb": 40, "article-noun": 4, "adjective-noun": 3}
+KINDS = {"verb-prefix": 30, "auxiliary-participle": 30, "modal-infinitive": 30, "subject-verb": 30,
+         "conjunction-verb": 30, "relative-verb": 30, "article-noun": 4, "adjective-noun": 3}
 ALIASES = {"separable": "verb-prefix", "participle": "auxiliary-participle", "modal": "modal-infinitive",
            "agreement": "subject-verb", "subordinate": "conjunction-verb", "relative": "relative-verb",
            "article": "article-noun", "adjective": "adjective-noun"}
@@ -90,11 +90,16 @@ def _start(sampler: Sampler, kind: str, distance: int) -> tuple[Sentence, Expand
     if kind in ("article-noun", "adjective-noun"):
         noun = sampler.object_noun(clause.verb)
         phrase = NounPhrase(noun, "the" if sampler.chance(0.6) else "bare" if kind == "adjective-noun" else "my",
-                            plural=noun.countable, adjectives=sampler.adjectives(noun, 1.0))
+                            plural=noun.countable and "parent" not in noun.classes,
+                            adjectives=() if kind == "article-noun" else sampler.adjectives(noun, 1.0))
         if phrase.determiner == "my" and "place" in noun.classes:
             phrase = phrase._replace(determiner="the")
-        start = Sentence(clause._replace(object=phrase))
-        return start, lambda item: item._replace(main=item.main._replace(object=_longer_phrase(sampler, item.main.object)))
+
+        def expand(item: Sentence) -> Sentence:
+            longer = _longer_phrase(sampler, item.main.object)
+            return item._replace(main=item.main._replace(object=longer))
+
+        return Sentence(clause._replace(object=phrase)), expand
     return _subject_relative(sampler, clause, adjacent=kind == "subject-verb" and distance == 0)
 
 
@@ -145,7 +150,7 @@ def _subordinate(sampler: Sampler) -> tuple[Sentence, Expander]:
 def _subject_relative(sampler: Sampler, clause: Clause, adjacent: bool) -> tuple[Sentence, Expander]:
     """A main clause whose subject has a relative clause, which grows."""
     noun = sampler.choose(sampler.pools.subjects[clause.verb])
-    subject = NounPhrase(noun, "the", sampler.chance(0.4))
+    subject = NounPhrase(noun, "the", "parent" not in noun.classes and sampler.chance(0.4))
     if not adjacent:
         subject = subject._replace(relative=sampler.relative(noun, subject.plural))
     start = Sentence(clause._replace(subject=subject))

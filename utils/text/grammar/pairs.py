@@ -1,7 +1,7 @@
 """The finished sentence pair, and how one is made from an abstract sentence."""
 
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cache
 from typing import NamedTuple
 
 from utils.text.grammar.clauses import sentence
@@ -114,7 +114,7 @@ def _align(source_words: list[Word], target_words: list[Word]) -> tuple[tuple[in
     return tuple(sorted(pairs))
 
 
-@lru_cache(maxsize=None)
+@cache
 def _leaf(tag: str, text: str) -> Tree:
     """Preterminals are shared: a corpus holds half a million of them, and only some thousands differ."""
     return Tree(tag, (text,))

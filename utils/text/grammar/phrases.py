@@ -113,8 +113,8 @@ def prepositional(draft: Draft, left: str, right: str, inner: Twin, contract: bo
 
 def adverbial(draft: Draft, item: Adverbial) -> Twin:
     """A fixed expression with its own word alignment."""
-    left = [Word(text, "RB" if len(item.english) == 1 else "X") for text in item.english]
-    right = [Word(text, "ADV" if len(item.german) == 1 else "X") for text in item.german]
+    left = [Word(text, "RB" if len(item.english) == 1 else "MWE") for text in item.english]
+    right = [Word(text, "ADV" if len(item.german) == 1 else "MWE") for text in item.german]
     for english_index, german_index in item.alignment:
         concept = draft.concept()
         left[english_index].concepts += (concept,)

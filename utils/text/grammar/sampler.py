@@ -101,7 +101,8 @@ class Sampler:
     def noun_phrase(self, noun: Noun, negated: bool = False, definite: bool = False,
                     relative: bool = True) -> NounPhrase:
         """A noun phrase around a noun. Under negation an indefinite one is `a` or `any`; numbers are not drawn."""
-        plural = noun.countable and self.chance(0.3)
+        # One has several brothers, but not several mothers.
+        plural = noun.countable and "parent" not in noun.classes and self.chance(0.3)
         determiner, number = self._determiner(noun, plural, negated, definite)
         phrase = NounPhrase(noun, determiner, plural or number > 1, number, self.adjectives(noun))
         if relative and determiner in ("the", "a", "this") and self.chance(self.rates.relative):
@@ -216,7 +217,9 @@ class Sampler:
         tense = self.tense(None, group)
         negated = not question and not _is_no(subject) and self.chance(self.rates.negation)
         frequency = None
-        if not negated and self.chance(0.15) and predicate.rank == 2:
+        # Only what somebody can be at times: often tired, but not often round.
+        passing = all(name in ("person", "animal") for name in predicate.classes)
+        if not negated and passing and self.chance(0.2):
             frequency = self.choose(self.pools.frequencies[tense])
         return Clause(subject, None, tense, None, negated, predicate=predicate, frequency=frequency, question=question)
 
@@ -270,6 +273,9 @@ class Sampler:
             share = 0.0
         if not state and self.chance(rates.time * share):
             time = self.time_for(clause)
+            if time.english[0] == "every" and (clause.negated or _is_no(clause.subject)):
+                # not … every day and every day not … are different things.
+                time = None
         tense = clause.modal.tense if clause.modal is not None else clause.tense
         frequencies = self.pools.frequencies[tense]
         positive = not clause.negated and not _is_no(clause.subject)
@@ -330,6 +336,8 @@ def pronoun_for(nominal: Nominal) -> Pronoun | None:
         return Pronoun(nominal.name.pronoun)
     if isinstance(nominal, Gap) or nominal.determiner in ("no", "any") or not nominal.noun.pronoun:
         return None
+    if not any(name in ("person", "animal") for name in nominal.noun.classes):
+        return None
     if is_plural(nominal):
-        return Pronoun("they")
+        return Pronoun("they") if "person" in nominal.noun.classes else None
     return Pronoun(nominal.noun.pronoun, nominal.noun.gender)

@@ -4,7 +4,6 @@ from utils.text.grammar.sampler import Sampler, classes_of, has_relative, pronou
 from utils.text.grammar.structures import Clause, Nominal, Pronoun, Sentence, Subordinate
 from utils.text.lexicon import Verb
 
-
 # (conjunction, group) → groups of the main and of the subordinate clause, where they are narrower than the group.
 MATCHING_TENSES = {("while", "present"): ("simple", "simple"), ("if", "present"): ("condition", "simple")}
 
@@ -66,13 +65,20 @@ def complex_sentence(sampler: Sampler) -> Sentence:
     uses = ("clause", group)
     conjunction = sampler.choose([entry for entry in sampler.pools.lexicon.conjunctions if entry.use in uses])
     main_group, inner_group = MATCHING_TENSES.get((conjunction.english, group), (group, group))
-    main = main_clause(sampler, main_group)
+    passing = conjunction.english == "while"
+    main = sampler.clause(draw_verb(sampler, main_group), main_group) if passing else main_clause(sampler, main_group)
     pronoun = pronoun_for(main.subject) if sampler.chance(0.55) and may_refer(main) else None
-    inner = subordinate_clause(sampler, inner_group, pronoun)
+    inner = subordinate_clause(sampler, inner_group, pronoun, passing)
+    if main.time is not None or conjunction.english in ("while", "when"):
+        inner = inner._replace(time=None)
     first = sampler.chance(0.3)
     if first and pronoun is not None:
         # The noun comes before the pronoun that stands for it.
-        main, inner = main._replace(subject=pronoun), inner._replace(subject=main.subject)
+        if inner.verb is None:
+            inner = sampler.copula(inner_group, main.subject)
+        else:
+            inner = inner._replace(subject=main.subject)
+        main = main._replace(subject=pronoun)
     if not first:
         main = fronted(sampler, main)
     return Sentence(main, Subordinate(conjunction, inner), first)
@@ -86,10 +92,10 @@ def may_refer(clause: Clause) -> bool:
     return clause.object is None and clause.place is None
 
 
-def subordinate_clause(sampler: Sampler, group: str, subject: Nominal | None) -> Clause:
-    """A clause for behind a conjunction, about a given subject or a new one."""
+def subordinate_clause(sampler: Sampler, group: str, subject: Nominal | None, passing: bool = False) -> Clause:
+    """A clause for behind a conjunction, about a given subject or a new one; `passing` asks for an action."""
     if subject is None:
-        if sampler.chance(sampler.rates.copula):
+        if not passing and sampler.chance(sampler.rates.copula):
             return sampler.copula(group)
         return sampler.clause(draw_verb(sampler, group), group, small=sampler.chance(0.7))
     if isinstance(subject, Pronoun) and "person" in classes_of(subject) and sampler.chance(0.35):

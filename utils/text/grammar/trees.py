@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Tree(NamedTuple):
     """A parse tree. A leaf is a preterminal: `Tree("NN", ("Apfel",))`.
 
-    Parts of one discontinuous verb share an index behind their label: `VVFIN-1 … PTKVZ-1`.
+    Labels follow the Penn Treebank for English and STTS for German; MWE marks the words of a fixed expression of time.
+    Parts of one German verb that stand apart share an index behind their label: `VVFIN-1 … PTKVZ-1`.
     """
 
     label: str
