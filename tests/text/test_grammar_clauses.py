@@ -167,7 +167,8 @@ def test_subordinate_clauses(inner: Clause, english: str, german: str):
 ])
 def test_conjunctions(conjunction: str, german: str, tense: str):
     inner = clause(HE, "essen", object=BREAD, tense=tense)
-    assert make_pair(LEXICON, Sentence(clause(BOY, "lachen"), sub(conjunction, inner))).target == f"Der Junge lacht, {german}."
+    pair = make_pair(LEXICON, Sentence(clause(BOY, "lachen"), sub(conjunction, inner)))
+    assert pair.target == f"Der Junge lacht, {german}."
 
 
 def test_complement_clause():

@@ -112,3 +112,12 @@ def test_spreadsheet_dialects_give_the_same(folder: Path):
     assert [vars(noun) for noun in plain.nouns] == [vars(noun) for noun in exported.nouns]
     assert [vars(verb) for verb in plain.verbs] == [vars(verb) for verb in exported.verbs]
     assert [vars(entry) for entry in plain.adverbials] == [vars(entry) for entry in exported.adverbials]
+
+
+@pytest.mark.parametrize(("file", "row", "words"), [
+    ("conjunctions.csv", "that,dass,complement\n", "no row for 'that'"), ("numbers.csv", "7,seven,sieben\n", "value 7"),
+])
+def test_row_that_others_need(folder: Path, file: str, row: str, words: str):
+    edit(folder, file, row, "")
+    with pytest.raises(DataError, match=words):
+        load_lexicon(folder)

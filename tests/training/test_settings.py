@@ -70,7 +70,7 @@ def test_settings_survive_json():
 )
 def test_bad_values_name_the_good_ones(field, value, good):
     with pytest.raises(ConfigError, match=f"{field} is .*{good}"):
-        preset_settings("tiny", None, True, **{field: value})
+        preset_settings(**{"preset": "tiny", "corpus": None, "on_cpu": True, field: value})
 
 
 def test_every_field_has_help_and_every_preset_minutes():

@@ -81,7 +81,6 @@ def test_fully_masked_rows_are_zero_in_value_and_gradient(dtype):
     assert (everything_masked == 0).all() and (query.grad == 0).all()
 
 
-@pytest.mark.xfail(strict=True, raises=IndexError, reason="the fused kernel takes no mask of fewer than two axes")
 def test_a_mask_of_one_axis_broadcasts_as_in_the_clear_form():
     query, key, value = torch.randn(2, 4, 3, 6), torch.randn(2, 4, 5, 6), torch.randn(2, 4, 5, 6)
     mask = torch.tensor([True, True, False, True, False])

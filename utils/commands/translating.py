@@ -45,14 +45,14 @@ def translate_checked(
         ids = tokeniser.encode(sentence)
         if not ids:
             raise DataError(f"{where} is empty: give a sentence to translate.")
+        if len(ids) > max_tokens:
+            raise DataError(f"{where} has {len(ids)} tokens, more than {max_tokens}: split it into sentences.")
         known = [token for index, token in zip(ids, tokeniser.tokens(ids), strict=True) if index != UNKNOWN]
         if len(known) < len(ids) and not any(_has_letter(token) for token in known):
             raise DataError(
                 f"{where} ({sentence[:40]!r}) holds nothing that this run knows from training: "
                 f"give a sentence in its source language."
             )
-        if len(ids) > max_tokens:
-            raise DataError(f"{where} has {len(ids)} tokens, more than {max_tokens}: split it into sentences.")
     return translate(model, tokeniser, sentences, beam=beam, length_penalty=length_penalty)
 
 

@@ -557,7 +557,7 @@ def load_lexicon(folder: Path | str = DEFAULT_FOLDER) -> Lexicon:
     manners = tuple(" ".join(entry.english) for entry in adverbials if entry.kind == "manner")
     places = read_places(folder, nouns)
     place_kinds = _distinct([(place.kind,) for place in places])
-    return Lexicon(
+    lexicon = Lexicon(
         nouns,
         read_verbs(folder, classes, manners, place_kinds),
         read_adjectives(folder, classes),
@@ -568,3 +568,20 @@ def load_lexicon(folder: Path | str = DEFAULT_FOLDER) -> Lexicon:
         read_simple(folder, "numbers.csv", ("value", "english", "german"), _number, 12),
         read_simple(folder, "conjunctions.csv", ("english", "german", "use"), _conjunction, 2),
     )
+    _check_complete(lexicon)
+    return lexicon
+
+
+def _check_complete(lexicon: Lexicon) -> None:
+    """Raise if a row is gone that other tables or the clock cannot do without."""
+    conjunctions = [entry.english for entry in lexicon.conjunctions]
+    for frame in _distinct([(verb.frame,) for verb in lexicon.verbs if verb.frame in ("that", "whether")]):
+        if frame not in conjunctions:
+            raise DataError(f"conjunctions.csv has no row for '{frame}', a frame in verbs.csv; add the row.")
+    values = [number.value for number in lexicon.numbers]
+    for value in (*range(1, 13), 15, 20, 30):
+        if values.count(value) != 1:
+            raise DataError(f"numbers.csv has {values.count(value)} rows with value {value}; there must be one.")
+    for tense in TENSES:
+        if not any(entry.kind == "time" and tense in entry.tenses for entry in lexicon.adverbials):
+            raise DataError(f"adverbials.csv has no time expression for tense '{tense}'; add one.")

@@ -3,6 +3,7 @@
 safetensors is data only: loading a foreign file can fail, but cannot run code.
 """
 
+import contextlib
 import json
 import os
 from pathlib import Path
@@ -26,12 +27,14 @@ def write_atomically(path: Path, write) -> None:
         with temporary.open("rb") as file:
             os.fsync(file.fileno())
         os.replace(temporary, path)
-    except OSError as error:
+    except (OSError, SafetensorError) as error:
+        reason = getattr(error, "strerror", None) or error
         raise CheckpointError(
-            f"{path} cannot be written ({error.strerror or error}): check the folder's rights and the disk's space."
+            f"{path} cannot be written ({reason}): check the folder's rights and the disk's space."
         ) from None
     finally:
-        temporary.unlink(missing_ok=True)
+        with contextlib.suppress(OSError):
+            temporary.unlink(missing_ok=True)
 
 
 def save_checkpoint(path: Path, state: Tree) -> None:

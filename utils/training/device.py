@@ -20,9 +20,7 @@ def choose_device(wanted: str = "auto") -> torch.device:
         wanted = next(name for name in ("cuda", "mps", "cpu") if there[name])
     if not there[wanted]:
         usable = ", ".join(["auto", *(name for name, usable in there.items() if usable)])
-        raise ConfigError(
-            f"device is {wanted!r}, but this machine has none that PyTorch can use: take one of {usable}."
-        )
+        raise ConfigError(f"device is {wanted!r}, but PyTorch finds none on this machine: good values are {usable}.")
     if wanted == "cuda":
         return torch.device("cuda", int(os.environ.get("LOCAL_RANK", 0)))
     return torch.device(wanted)

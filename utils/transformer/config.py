@@ -25,16 +25,18 @@ class TransformerConfig:
 
     def __post_init__(self) -> None:
         for name in ("vocab_size", "layers", "d_model", "d_ff", "heads", "max_len"):
-            _check(isinstance(getattr(self, name), int) and getattr(self, name) > 0, self, name, "whole numbers from 1")
+            _check(_is_count(getattr(self, name)), self, name, "whole numbers from 1")
         for name in ("d_k", "d_v"):
             width = getattr(self, name)
-            _check(width is None or width > 0, self, name, "whole numbers from 1, or none for d_model / heads")
+            _check(width is None or _is_count(width), self, name, "whole numbers from 1, or none for d_model / heads")
         if self.d_k is None or self.d_v is None:
             fitting = [n for n in (1, 2, 3, 4, 6, 8, 12, 16, 32, 64) if self.d_model % n == 0]
             _check(self.d_model % self.heads == 0, self, "heads", f"{_listed(fitting)}, which divide {self.d_model}")
-        _check(0 <= self.dropout < 1, self, "dropout", "numbers from 0 up to, but not including, 1")
+        is_number = isinstance(self.dropout, int | float) and not isinstance(self.dropout, bool)
+        _check(is_number and 0 <= self.dropout < 1, self, "dropout", "numbers from 0 up to, but not including, 1")
         for name, good in CHOICES.items():
             _check(getattr(self, name) in good, self, name, _listed(good))
+        _check(isinstance(self.attention_bias, bool), self, "attention_bias", "True and False")
         _check(self.positions == "learned" or self.d_model % 2 == 0, self, "d_model", "even, for sinusoidal positions")
 
     def to_dict(self) -> dict:
@@ -59,6 +61,10 @@ CHOICES = {
 
 def _listed(values) -> str:
     return ", ".join(str(value) for value in values)
+
+
+def _is_count(value) -> bool:
+    return isinstance(value, int) and not isinstance(value, bool) and value > 0
 
 
 def _check(holds: bool, config: object, name: str, good: str) -> None:

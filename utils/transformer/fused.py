@@ -15,7 +15,6 @@ from utils.transformer.attention import (
 )
 from utils.transformer.layers import LayerNorm
 
-
 SHORT = 64  # up to this length PyTorch's CPU kernel keeps to one core, and matrix products on all cores are faster
 
 
@@ -28,6 +27,8 @@ def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | No
     if query.device.type == "cpu" and torch.get_num_threads() > 1 and max(query.size(-2), key.size(-2)) <= SHORT:
         return scaled_dot_product_attention(query, key, value, mask)[0]
     check_attention_shapes(query, key, value, mask)
+    if mask is not None and mask.dim() < 2:  # the kernel, unlike broadcasting, wants the two last axes
+        mask = mask.reshape(1, -1)
     return nn.functional.scaled_dot_product_attention(query, key, value, attn_mask=mask)
 
 

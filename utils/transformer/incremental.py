@@ -13,10 +13,15 @@ from utils.transformer.fused import fused_attention, stacked
 from utils.transformer.masks import PADDING
 
 CACHED_PARTS = ("query_projection", "key_projection", "value_projection", "output_projection", "heads")
+BLOCK = 16  # positions
 
 
 class SelfAttentionCache:
-    """Keys and values of one layer's self-attention: (rows, heads, capacity, width), filled up to `length`."""
+    """Keys and values of one layer's self-attention: (rows, heads, capacity, width), filled up to `length`.
+
+    Attention runs over whole blocks of positions, with what is not filled yet masked: matrix kernels take twice as
+    long over a ragged end. So the unfilled part has to be finite: zeros, or leftovers.
+    """
 
     def __init__(self, attention: nn.Module) -> None:
         self.attention = attention
@@ -27,6 +32,7 @@ class SelfAttentionCache:
         self.widths = [outputs[0], outputs[0], outputs[1]]
         self.length = 0
         self.keys = self.values = None
+        self.spare_keys = self.spare_values = None  # where `select` puts what it keeps: new memory costs more to get
 
     def attend(self, x: Tensor) -> Tensor:
         """x: (batch, beams, d_model), the newest token of each row. Returns the same shape."""
@@ -34,26 +40,36 @@ class SelfAttentionCache:
         projected = nn.functional.linear(x, self.weight, self.bias).view(rows, 1, -1).split(self.widths, dim=-1)
         query, key, value = (split_heads(part, self.attention.heads) for part in projected)
         self._append(key, value)
-        output = fused_attention(query, self.keys[:, :, : self.length], self.values[:, :, : self.length])
-        return self.attention.output_projection(join_heads(output)).view(x.shape)
+        query = query.flatten(0, 1) / query.size(-1) ** 0.5  # (rows · heads, 1, d_k)
+        keys, values = (part[:, :, : self._width()].flatten(0, 1) for part in (self.keys, self.values))
+        scores = torch.bmm(query, keys.transpose(1, 2))  # (rows · heads, 1, width)
+        scores[:, :, self.length :] = -torch.inf
+        output = torch.bmm(scores.softmax(dim=-1), values)  # (rows · heads, 1, d_v)
+        return self.attention.output_projection(output.view(*x.shape[:2], -1))
 
     def _append(self, key: Tensor, value: Tensor) -> None:
         if self.keys is None:
-            self.keys, self.values = (new.new_empty(*new.shape[:2], 16, new.size(3)) for new in (key, value))
+            self.keys, self.values = (new.new_zeros(*new.shape[:2], BLOCK, new.size(3)) for new in (key, value))
         elif self.length == self.keys.size(2):
-            self.keys, self.values = (torch.cat([old, torch.empty_like(old)], 2) for old in (self.keys, self.values))
+            self.keys, self.values = (torch.cat([old, torch.zeros_like(old)], 2) for old in (self.keys, self.values))
         self.keys[:, :, self.length] = key.squeeze(2)
         self.values[:, :, self.length] = value.squeeze(2)
         self.length += 1
 
     def select(self, rows: Tensor) -> None:
-        """Keeps the given rows, in that order; only the filled part is copied."""
-        capacity = self.keys.size(2)
-        for name in ("keys", "values"):
-            filled = getattr(self, name)[:, :, : self.length].index_select(0, rows)
-            grown = filled.new_empty(*filled.shape[:2], capacity, filled.size(3))
-            grown[:, :, : self.length] = filled
-            setattr(self, name, grown)
+        """Keeps the given rows, in that order; only the blocks in use are copied."""
+        if self.spare_keys is None or self.spare_keys.shape != (len(rows), *self.keys.shape[1:]):
+            self.spare_keys, self.spare_values = (
+                old.new_empty(len(rows), *old.shape[1:]) for old in (self.keys, self.values)
+            )
+        for kept, spare in ((self.keys, self.spare_keys), (self.values, self.spare_values)):
+            torch.index_select(kept[:, :, : self._width()], 0, rows, out=spare[:, :, : self._width()])
+        self.keys, self.spare_keys = self.spare_keys, self.keys
+        self.values, self.spare_values = self.spare_values, self.values
+
+    def _width(self) -> int:
+        """The length, rounded up to whole blocks."""
+        return -(-self.length // BLOCK) * BLOCK
 
 
 class CrossAttentionCache:

@@ -15,5 +15,16 @@ from utils.text.grammar.pairs import Pair, Span
 from utils.text.grammar.surface import detokenise, tokenise
 from utils.text.grammar.trees import Tree
 
-__all__ = ["KINDS", "PHENOMENA", "EmbeddedCorpus", "Pair", "Span", "Tree", "describe", "detokenise", "embedded_corpus",
-           "generate", "tokenise"]
+__all__ = [
+    "KINDS",
+    "PHENOMENA",
+    "EmbeddedCorpus",
+    "Pair",
+    "Span",
+    "Tree",
+    "describe",
+    "detokenise",
+    "embedded_corpus",
+    "generate",
+    "tokenise",
+]

@@ -50,14 +50,18 @@ def build_parts(draft: Draft, lexicon: Lexicon, item: Clause, final: bool) -> Pa
         word = Word(item.predicate.predicative, "ADJD", concept)
         predicate = Twin(Phrase("ADJP", [Word(item.predicate.english, "JJ", concept)]), Phrase("AP", [word]), word)
     return Parts(
-        subject, thing, recipient, predicate,
+        subject,
+        thing,
+        recipient,
+        predicate,
         phrases.adverbial(draft, item.time) if item.time else None,
         phrases.adverbial(draft, item.frequency) if item.frequency else None,
         phrases.adverbial(draft, item.manner) if item.manner else None,
         phrases.place_phrase(draft, lexicon, item.place, relative_clause) if item.place else None,
         subordinate(draft, lexicon, item.complement) if item.complement else None,
         Word("nicht", "PTKNEG", concepts.negation) if item.negated and not is_kein(item) else None,
-        english_verbs(item, concepts), verbs,
+        english_verbs(item, concepts),
+        verbs,
     )
 
 
@@ -119,8 +123,12 @@ def _middle_field(item: Clause, parts: Parts, front: Twin | None) -> list[Node]:
     if parts.negation is not None:
         nodes.append(parts.negation)
     # A prepositional object is the verb's closest companion: im Park auf den Bus warten.
-    tail = [parts.manner, parts.predicate, parts.place,
-            parts.object if prepositional and not isinstance(item.object, Gap) else None]
+    tail = [
+        parts.manner,
+        parts.predicate,
+        parts.place,
+        parts.object if prepositional and not isinstance(item.object, Gap) else None,
+    ]
     nodes.extend(twin.german for twin in tail if twin is not None and twin is not front)
     return nodes
 
@@ -202,8 +210,10 @@ def relative_clause(draft: Draft, lexicon: Lexicon, item: Clause, antecedent: Wo
         english_gap = gap.english.children[1]
     subject = [] if isinstance(item.subject, Gap) else [parts.subject.german]
     closing = [parts.german.closing] if parts.german.closing else []
-    german = Phrase("SREL", [comma(), gap.german, *subject, *_middle_field(item, parts, None), *closing,
-                             parts.german.finite, comma()])
+    german = Phrase(
+        "SREL",
+        [comma(), gap.german, *subject, *_middle_field(item, parts, None), *closing, parts.german.finite, comma()],
+    )
     return Twin(Phrase("SBAR", [english_gap, _english_clause(item, parts, None)]), german, parts.german.finite)
 
 
@@ -230,5 +240,3 @@ def sentence(draft: Draft, lexicon: Lexicon, item: Sentence) -> tuple[Phrase, Ph
     left.append(Word(mark, ".", end))
     right.append(Word(mark, "$.", end))
     return Phrase("ROOT", left), Phrase("ROOT", right)
-
-

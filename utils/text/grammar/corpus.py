@@ -56,16 +56,15 @@ class _Collector:
         return True
 
 
-@lru_cache(maxsize=2)
 def embedded_corpus(seed: int = 0, sizes: tuple[int, int, int, int] = (20000, 1000, 1000, 1000)) -> EmbeddedCorpus:
     """The corpus of a seed; sizes are those of train, valid, test and long. Same seed, same corpus, on every machine.
 
     Raises ConfigError if the grammar cannot supply that many different sentences.
     """
+    sizes = tuple(sizes)
     if len(sizes) != 4 or min(sizes) < 0:
         raise ConfigError(f"sizes is {sizes}; write four numbers from 0: train, valid, test, long.")
-    with _collection_paused():
-        return _draw_corpus(seed, sizes)
+    return _draw_corpus(seed, sizes)
 
 
 @contextmanager
@@ -80,19 +79,26 @@ def _collection_paused() -> Iterator[None]:
             gc.enable()
 
 
+@lru_cache(maxsize=2)
 def _draw_corpus(seed: int, sizes: tuple[int, int, int, int]) -> EmbeddedCorpus:
+    """Training sentences first; the other splits keep to the word forms that these have."""
     collector = _Collector()
-    train = _draw(seed, "train", sizes[0], collector, None)
-    source_known = {token for pair in train for token in pair.source_tokens}
-    target_known = {token for pair in train for token in pair.target_tokens}
-    known = (source_known, target_known)
-    valid, test, long = (_draw(seed, name, size, collector, known)
-                         for name, size in zip(("valid", "test", "long"), sizes[1:], strict=True))
+    with _collection_paused():
+        train = _draw(seed, "train", sizes[0], collector, None)
+        known = (
+            frozenset(token for pair in train for token in pair.source_tokens),
+            frozenset(token for pair in train for token in pair.target_tokens),
+        )
+        valid, test, long = (
+            _draw(seed, name, size, collector, known)
+            for name, size in zip(("valid", "test", "long"), sizes[1:], strict=True)
+        )
     return EmbeddedCorpus(train, valid, test, long)
 
 
-def _draw(seed: int, split: str, size: int, collector: _Collector,
-          known: tuple[set[str], set[str]] | None) -> tuple[Pair, ...]:
+def _draw(
+    seed: int, split: str, size: int, collector: _Collector, known: tuple[frozenset[str], frozenset[str]] | None
+) -> tuple[Pair, ...]:
     lexicon = load_lexicon()
     generator = random.Random(f"{split} {seed}")
     unseen = split in ("valid", "test")
@@ -127,15 +133,20 @@ def describe(corpus: EmbeddedCorpus) -> dict:
     target = {token for pair in everything for token in pair.target_tokens}
     return {
         "pairs": {name: len(pairs) for name, pairs in splits.items()},
-        "source_length": {name: _lengths([len(pair.source_tokens) for pair in split]) for name, split in splits.items()},
-        "target_length": {name: _lengths([len(pair.target_tokens) for pair in split]) for name, split in splits.items()},
-        "vocabulary": {"source": len(source), "target": len(target), "both": len(source | target),
-                       "both_lowercase": len({token.lower() for token in source | target})},
+        "source_length": {name: _lengths([pair.source_tokens for pair in pairs]) for name, pairs in splits.items()},
+        "target_length": {name: _lengths([pair.target_tokens for pair in pairs]) for name, pairs in splits.items()},
+        "vocabulary": {
+            "source": len(source),
+            "target": len(target),
+            "both": len(source | target),
+            "both_lowercase": len({token.lower() for token in source | target}),
+        },
         "phenomena": {name: _count_phenomena(pairs) for name, pairs in splits.items()},
     }
 
 
-def _lengths(values: list[int]) -> dict[str, float]:
+def _lengths(sentences: list[tuple[str, ...]]) -> dict[str, float]:
+    values = [len(tokens) for tokens in sentences]
     if not values:
         return {"shortest": 0, "mean": 0.0, "longest": 0}
     return {"shortest": min(values), "mean": round(sum(values) / len(values), 2), "longest": max(values)}

@@ -17,17 +17,43 @@ from utils.text.lexicon import Lexicon, Verb, load_lexicon
 
 BRACKETS = ("verb-prefix", "auxiliary-participle", "modal-infinitive")
 # kind → largest distance on offer. An article has at most a number and four adjectives before its noun.
-KINDS = {"verb-prefix": 30, "auxiliary-participle": 30, "modal-infinitive": 30, "subject-verb": 30,
-         "conjunction-verb": 30, "relative-verb": 30, "article-noun": 4, "adjective-noun": 3}
-ALIASES = {"separable": "verb-prefix", "participle": "auxiliary-participle", "modal": "modal-infinitive",
-           "agreement": "subject-verb", "subordinate": "conjunction-verb", "relative": "relative-verb",
-           "article": "article-noun", "adjective": "adjective-noun"}
+KINDS = {
+    "verb-prefix": 30,
+    "auxiliary-participle": 30,
+    "modal-infinitive": 30,
+    "subject-verb": 30,
+    "conjunction-verb": 30,
+    "relative-verb": 30,
+    "article-noun": 4,
+    "adjective-noun": 3,
+}
+ALIASES = {
+    "separable": "verb-prefix",
+    "participle": "auxiliary-participle",
+    "modal": "modal-infinitive",
+    "agreement": "subject-verb",
+    "subordinate": "conjunction-verb",
+    "relative": "relative-verb",
+    "article": "article-noun",
+    "adjective": "adjective-noun",
+}
 # A pronoun is next to nothing; the smallest relative clause is a pronoun and a verb.
 SMALLEST = {"conjunction-verb": 1}
 DEEPEST = 2
 STEPS, STARTS = 60, 400
-BARE = Rates(adjective=0, relative=0, time=0, place=0, manner=0, frequency=0, negation=0, subordinate=0, complement=0,
-             question=0, copula=0)
+BARE = Rates(
+    adjective=0,
+    relative=0,
+    time=0,
+    place=0,
+    manner=0,
+    frequency=0,
+    negation=0,
+    subordinate=0,
+    complement=0,
+    question=0,
+    copula=0,
+)
 
 
 def generate(kind: str, distance: int, count: int = 100, seed: int = 0) -> tuple[Pair, ...]:
@@ -89,11 +115,10 @@ def _start(sampler: Sampler, kind: str, distance: int) -> tuple[Sentence, Expand
     clause = _clause(sampler, lambda verb: bool(verb.objects), "present")
     if kind in ("article-noun", "adjective-noun"):
         noun = sampler.object_noun(clause.verb)
-        phrase = NounPhrase(noun, "the" if sampler.chance(0.6) else "bare" if kind == "adjective-noun" else "my",
-                            plural=noun.countable and "parent" not in noun.classes,
-                            adjectives=() if kind == "article-noun" else sampler.adjectives(noun, 1.0))
-        if phrase.determiner == "my" and "place" in noun.classes:
-            phrase = phrase._replace(determiner="the")
+        plural = noun.countable and "parent" not in noun.classes
+        without = kind == "adjective-noun" and (plural or not noun.countable) and sampler.chance(0.4)
+        adjectives = () if kind == "article-noun" else sampler.adjectives(noun, 1.0)
+        phrase = NounPhrase(noun, "bare" if without else "the", plural, adjectives=adjectives)
 
         def expand(item: Sentence) -> Sentence:
             longer = _longer_phrase(sampler, item.main.object)
@@ -171,15 +196,19 @@ def longer_clause(sampler: Sampler, clause: Clause, subject_inside: bool, depth:
     draw = sampler.random()
     if draw < 0.25:
         return _with_adverbial(sampler, clause)
-    slots = [slot for slot in ("subject", "object", "recipient")
-             if isinstance(getattr(clause, slot), NounPhrase) and (slot != "subject" or subject_inside)]
+    slots = [
+        slot
+        for slot in ("subject", "object", "recipient")
+        if isinstance(getattr(clause, slot), NounPhrase) and (slot != "subject" or subject_inside)
+    ]
     if not slots:
         return _with_adverbial(sampler, clause)
     slot = sampler.choose(slots)
     phrase = getattr(clause, slot)
     if phrase.relative is not None and draw < 0.8:
-        return clause._replace(**{slot: phrase._replace(relative=longer_clause(sampler, phrase.relative, True,
-                                                                                       depth + 1))})
+        return clause._replace(
+            **{slot: phrase._replace(relative=longer_clause(sampler, phrase.relative, True, depth + 1))}
+        )
     if draw < 0.6 and depth < DEEPEST and may_have_relative(clause, slot):
         return clause._replace(**{slot: phrase._replace(relative=sampler.relative(phrase.noun, phrase.plural))})
     return clause._replace(**{slot: _longer_phrase(sampler, phrase)})

@@ -62,8 +62,15 @@ PRONOUNS = {
 IT = {"masculine": "er", "feminine": "sie", "neuter": "es"}
 
 # The definite article melts into these prepositions, unless a relative clause picks its noun out.
-CONTRACTIONS = {("in", "dem"): "im", ("an", "dem"): "am", ("zu", "dem"): "zum", ("zu", "der"): "zur",
-                ("von", "dem"): "vom", ("in", "das"): "ins", ("an", "das"): "ans"}
+CONTRACTIONS = {
+    ("in", "dem"): "im",
+    ("an", "dem"): "am",
+    ("zu", "dem"): "zum",
+    ("zu", "der"): "zur",
+    ("von", "dem"): "vom",
+    ("in", "das"): "ins",
+    ("an", "das"): "ans",
+}
 
 # first person singular, third person singular, plural
 AUXILIARIES = {
@@ -93,10 +100,8 @@ def article(determiner: str, case: str, gender: str, plural: bool) -> str:
         return DIESER[case][column]
     if determiner == "bare" or (determiner == "a" and plural):
         return ""
-    stem = EIN_STEMS[determiner]
-    ending = EIN_ENDINGS[case][column]
     # unser keeps its e: unsere, unserem.
-    return stem + ending
+    return EIN_STEMS[determiner] + EIN_ENDINGS[case][column]
 
 
 def adjective_form(adjective: Adjective, determiner: str, case: str, gender: str, plural: bool) -> str:

@@ -37,12 +37,22 @@ def clock_times(lexicon: Lexicon) -> tuple[Adverbial, ...]:
         times.append(_clock(("at", english, "o'clock"), ("um", full_hour, "Uhr"), "0-0 1-1 2-2"))
         times.append(_clock(("at", "half", "past", english), ("um", "halb", german_following), "0-0 1-1 2-1 3-2"))
         for english_word, german_word in (("past", "nach"), ("to", "vor")):
-            times.append(_clock(("at", "a", "quarter", english_word, english), ("um", "Viertel", german_word, german),
-                                "0-0 1-1 2-1 3-2 4-3"))
+            times.append(
+                _clock(
+                    ("at", "a", "quarter", english_word, english),
+                    ("um", "Viertel", german_word, german),
+                    "0-0 1-1 2-1 3-2 4-3",
+                )
+            )
             for minutes in MINUTES:
                 english_minutes, german_minutes = number_words(lexicon, minutes)
-                times.append(_clock(("at", english_minutes, english_word, english),
-                                    ("um", german_minutes, german_word, german), "0-0 1-1 2-2 3-3"))
+                times.append(
+                    _clock(
+                        ("at", english_minutes, english_word, english),
+                        ("um", german_minutes, german_word, german),
+                        "0-0 1-1 2-2 3-3",
+                    )
+                )
     return tuple(times)
 
 

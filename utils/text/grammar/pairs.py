@@ -69,9 +69,17 @@ class Rendering:
 
     def pair(self) -> Pair:
         """The finished pair with alignment, trees and spans."""
-        return Pair(detokenise(self.source_tokens), detokenise(self.target_tokens), self.source_tokens,
-                    self.target_tokens, _align(self.source_words, self.target_words), _tree(self.english, self.dropped),
-                    _tree(self.german, self.dropped), self.spans(), phenomena_of(self.item))
+        return Pair(
+            detokenise(self.source_tokens),
+            detokenise(self.target_tokens),
+            self.source_tokens,
+            self.target_tokens,
+            _align(self.source_words, self.target_words),
+            _tree(self.english, self.dropped),
+            _tree(self.german, self.dropped),
+            self.spans(),
+            phenomena_of(self.item),
+        )
 
 
 def make_pair(lexicon: Lexicon, item: Sentence) -> Pair:

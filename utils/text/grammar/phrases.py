@@ -10,8 +10,9 @@ from utils.text.lexicon import Adverbial, Lexicon
 RelativeBuilder = Callable[[Draft, Lexicon, Clause, Word], Twin]
 
 
-def nominal(draft: Draft, lexicon: Lexicon, item: Nominal, case: str, relative: RelativeBuilder,
-            negation: int = 0) -> Twin:
+def nominal(
+    draft: Draft, lexicon: Lexicon, item: Nominal, case: str, relative: RelativeBuilder, negation: int = 0
+) -> Twin:
     """Any noun phrase, pronoun or name in a German case; `negation` is the concept that kein expresses besides."""
     if isinstance(item, NounPhrase):
         return noun_phrase(draft, lexicon, item, case, relative, negation)
@@ -35,8 +36,9 @@ def gap(item: Gap, case: str, concept: int) -> Twin:
     return Twin(Phrase("WHNP", [english_word]), Phrase("NP", [word]), word)
 
 
-def noun_phrase(draft: Draft, lexicon: Lexicon, item: NounPhrase, case: str, relative: RelativeBuilder,
-                negation: int = 0) -> Twin:
+def noun_phrase(
+    draft: Draft, lexicon: Lexicon, item: NounPhrase, case: str, relative: RelativeBuilder, negation: int = 0
+) -> Twin:
     """Determiner, number, adjectives, noun, relative clause: in the same order in both languages."""
     left: list[Phrase | Word] = []
     right: list[Phrase | Word] = []
@@ -64,8 +66,15 @@ def noun_phrase(draft: Draft, lexicon: Lexicon, item: NounPhrase, case: str, rel
     return Twin(Phrase("NP", left), Phrase("NP", right), head)
 
 
-def _determiner(draft: Draft, item: NounPhrase, case: str, left: list[Phrase | Word], right: list[Phrase | Word],
-                head: Word, negation: int) -> str:
+def _determiner(
+    draft: Draft,
+    item: NounPhrase,
+    case: str,
+    left: list[Phrase | Word],
+    right: list[Phrase | Word],
+    head: Word,
+    negation: int,
+) -> str:
     """Add the article words; return the German determiner, which decides the declension of adjectives."""
     chosen = item.determiner
     concept = draft.concept()
@@ -80,8 +89,17 @@ def _determiner(draft: Draft, item: NounPhrase, case: str, left: list[Phrase | W
     form = german.article(chosen, case, item.noun.gender, item.plural)
     if form:
         concepts = (concept, negation) if negation else (concept,)
-        word = Word(form, "ART" if chosen in ("the", "a") else "PPOSAT" if chosen in ("my", "his", "her", "our")
-                    else "PIAT" if chosen == "no" else "PDAT", *concepts)
+        word = Word(
+            form,
+            "ART"
+            if chosen in ("the", "a")
+            else "PPOSAT"
+            if chosen in ("my", "his", "her", "our")
+            else "PIAT"
+            if chosen == "no"
+            else "PDAT",
+            *concepts,
+        )
         right.append(word)
         draft.link("article-noun", word, head)
     return chosen
@@ -94,8 +112,13 @@ def place_phrase(draft: Draft, lexicon: Lexicon, item: PlacePhrase, relative: Re
         left, right, case = place.english_direction, place.german_direction, place.direction_case
     else:
         left, right, case = place.english_location, place.german_location, "dative"
-    return prepositional(draft, left, right, noun_phrase(draft, lexicon, item.phrase, case, relative),
-                         contract=item.phrase.relative is None)
+    return prepositional(
+        draft,
+        left,
+        right,
+        noun_phrase(draft, lexicon, item.phrase, case, relative),
+        contract=item.phrase.relative is None,
+    )
 
 
 def prepositional(draft: Draft, left: str, right: str, inner: Twin, contract: bool = True) -> Twin:

@@ -19,18 +19,21 @@ class Pools:
         self.lexicon = lexicon
         self.objects = {verb: _nouns_in(lexicon.nouns, verb.objects) for verb in lexicon.verbs}
         self.subjects = {verb: _nouns_in(lexicon.nouns, verb.subjects) for verb in lexicon.verbs}
-        self.adjectives = {noun: [adjective for adjective in lexicon.adjectives if _suits(adjective, noun)]
-                           for noun in lexicon.nouns}
+        self.adjectives = {
+            noun: [adjective for adjective in lexicon.adjectives if _suits(adjective, noun)] for noun in lexicon.nouns
+        }
         self.described = [noun for noun in lexicon.nouns if self.adjectives[noun]]
         self.people = _nouns_in(lexicon.nouns, ("person",))
         self.person_adjectives = [adjective for adjective in lexicon.adjectives if "person" in adjective.classes]
         self.clause_verbs = [verb for verb in lexicon.verbs if verb.frame in ("that", "whether")]
         self.verbs = [verb for verb in lexicon.verbs if verb not in self.clause_verbs]
         self.relative_verbs = [verb for verb in self.verbs if verb.frame != "ditransitive"]
-        self.by_subject = {noun: [verb for verb in self.relative_verbs if noun in self.subjects[verb]]
-                           for noun in lexicon.nouns}
-        self.by_object = {noun: [verb for verb in self.relative_verbs if noun in self.objects[verb]]
-                          for noun in lexicon.nouns}
+        self.by_subject = {
+            noun: [verb for verb in self.relative_verbs if noun in self.subjects[verb]] for noun in lexicon.nouns
+        }
+        self.by_object = {
+            noun: [verb for verb in self.relative_verbs if noun in self.objects[verb]] for noun in lexicon.nouns
+        }
         self._adverbials(lexicon)
         self._places(lexicon)
         self._held_out()
@@ -47,7 +50,8 @@ class Pools:
 
     def _places(self, lexicon: Lexicon) -> None:
         self.locations: dict[Verb, list[Place]] = {
-            verb: [place for place in lexicon.places if place.kind in verb.places] for verb in lexicon.verbs}
+            verb: [place for place in lexicon.places if place.kind in verb.places] for verb in lexicon.verbs
+        }
         self.directions = [place for place in lexicon.places if place.english_direction]
 
     def _held_out(self) -> None:
@@ -60,12 +64,17 @@ class Pools:
             self.held_out_objects[verb] = _every(nouns, verb.index)
         self.held_out = {(adjective, noun) for noun, held in self.held_out_adjectives.items() for adjective in held}
         self.held_out |= {(verb, noun) for verb, held in self.held_out_objects.items() for noun in held}
-        self.seen_adjectives = {noun: [adjective for adjective in adjectives if (adjective, noun) not in self.held_out]
-                                for noun, adjectives in self.adjectives.items()}
-        self.seen_objects = {verb: [noun for noun in nouns if (verb, noun) not in self.held_out]
-                             for verb, nouns in self.objects.items()}
-        self.seen_by_object = {noun: [verb for verb in verbs if (verb, noun) not in self.held_out]
-                               for noun, verbs in self.by_object.items()}
+        self.seen_adjectives = {
+            noun: [adjective for adjective in adjectives if (adjective, noun) not in self.held_out]
+            for noun, adjectives in self.adjectives.items()
+        }
+        self.seen_objects = {
+            verb: [noun for noun in nouns if (verb, noun) not in self.held_out] for verb, nouns in self.objects.items()
+        }
+        self.seen_by_object = {
+            noun: [verb for verb in verbs if (verb, noun) not in self.held_out]
+            for noun, verbs in self.by_object.items()
+        }
 
 
 def _every(partners: list, index: int) -> list:

@@ -16,7 +16,7 @@ from utils.text.grammar.structures import (
     is_plural,
 )
 from utils.text.grammar.verbs import is_kein
-from utils.text.lexicon import Adjective, Adverbial, Modal, Noun, Verb
+from utils.text.lexicon import Adjective, Adverbial, Modal, Noun, Place, Verb
 
 Item = TypeVar("Item")
 RANKS_PER_PHRASE = 4
@@ -43,8 +43,17 @@ class Rates(NamedTuple):
 
 
 ORDINARY = Rates()
-RICH = Rates(adjective=0.6, relative=0.35, time=0.75, place=0.7, manner=0.3, subordinate=0.7, complement=0.12,
-             question=0.04, copula=0.05)
+RICH = Rates(
+    adjective=0.6,
+    relative=0.35,
+    time=0.75,
+    place=0.7,
+    manner=0.3,
+    subordinate=0.7,
+    complement=0.12,
+    question=0.04,
+    copula=0.05,
+)
 
 
 class Sampler:
@@ -68,8 +77,9 @@ class Sampler:
 
     def adjective(self, noun: Noun) -> Adjective | None:
         """An adjective that suits the noun."""
-        return self._partner(self.pools.adjectives[noun], self.pools.seen_adjectives[noun],
-                             self.pools.held_out_adjectives[noun])
+        return self._partner(
+            self.pools.adjectives[noun], self.pools.seen_adjectives[noun], self.pools.held_out_adjectives[noun]
+        )
 
     def object_noun(self, verb: Verb) -> Noun:
         """A noun that the verb can have as its object."""
@@ -98,8 +108,9 @@ class Sampler:
                 return (first, second) if first.rank < second.rank else (second, first)
         return (first,)
 
-    def noun_phrase(self, noun: Noun, negated: bool = False, definite: bool = False,
-                    relative: bool = True) -> NounPhrase:
+    def noun_phrase(
+        self, noun: Noun, negated: bool = False, definite: bool = False, relative: bool = True
+    ) -> NounPhrase:
         """A noun phrase around a noun. Under negation an indefinite one is `a` or `any`; numbers are not drawn."""
         # One has several brothers, but not several mothers.
         plural = noun.countable and "parent" not in noun.classes and self.chance(0.3)
@@ -125,14 +136,14 @@ class Sampler:
             return "any" if plural or not noun.countable else "a", 0
         if not noun.countable:
             return "bare", 0
-        if draw < 0.76:
+        if draw < 0.79:
             return "bare", self.count(noun)
         return ("bare", 0) if plural else ("a", 0)
 
     def count(self, noun: Noun) -> int:
         """A number from two on; above twelve only for what comes in such numbers."""
         many = any(name in MANY for name in noun.classes)
-        return self.choose(COUNTS) if many and self.chance(0.5) else 2 + int(self.random() * 11)
+        return self.choose(COUNTS) if many and self.chance(0.75) else 2 + int(self.random() * 11)
 
     def person(self) -> Nominal:
         """Somebody: a pronoun, a name or a noun phrase."""
@@ -176,13 +187,21 @@ class Sampler:
 
     def modal(self, noun_classes: tuple[str, ...], negated: bool, question: bool) -> Modal | None:
         """A modal verb for such a subject; None if there is none."""
-        good = [modal for modal in self.pools.lexicon.modals
-                if any(name in modal.subjects for name in noun_classes)
-                and (modal.negation or not (negated or question))]
+        good = [
+            modal
+            for modal in self.pools.lexicon.modals
+            if any(name in modal.subjects for name in noun_classes) and (modal.negation or not (negated or question))
+        ]
         return self.choose(good) if good else None
 
-    def clause(self, verb: Verb, group: str = "any", subject: Nominal | None = None, question: bool = False,
-               small: bool = False) -> Clause:
+    def clause(
+        self,
+        verb: Verb,
+        group: str = "any",
+        subject: Nominal | None = None,
+        question: bool = False,
+        small: bool = False,
+    ) -> Clause:
         """A clause around a verb; `small` leaves out relative clauses and most of the adverbials."""
         negated = not question and self.chance(self.rates.negation)
         if subject is None:
@@ -191,8 +210,9 @@ class Sampler:
         tense = self.tense(verb, group)
         if question and tense == "past":
             tense = "perfect"
-        if question and tense == "present" and (is_plural(subject) or is_first_person(subject)):
-            # Every question of this kind begins with one more capitalised verb form, so only er, sie, es ask this way.
+        unusual = is_plural(subject) or is_first_person(subject)
+        if question and tense == "present" and unusual and "person" in verb.subjects:
+            # Every such question begins with one more capitalised verb form, so that only the third person asks it.
             subject = Pronoun(self.choose(("he", "she")))
         modal = None
         if tense == "modal":
@@ -205,15 +225,13 @@ class Sampler:
         """Something is hot, tired, new."""
         if subject is None:
             subject = self._somebody(self.choose(self.pools.described), definite=True, relative=False)
-        if isinstance(subject, (NounPhrase, Gap)):
-            predicate = self.adjective(subject.noun)
-        else:
-            predicate = self.choose(self.pools.person_adjectives)
-        if isinstance(subject, NounPhrase) and predicate is not None:
-            subject = subject._replace(adjectives=tuple(
-                adjective for adjective in subject.adjectives if adjective.rank != predicate.rank))
+        predicate = self.adjective(subject.noun) if isinstance(subject, (NounPhrase, Gap)) else None
         if predicate is None:
             predicate = self.choose(self.pools.person_adjectives)
+        if isinstance(subject, NounPhrase):
+            # No sick doctor is sick, and no big house is small.
+            others = tuple(adjective for adjective in subject.adjectives if adjective.rank != predicate.rank)
+            subject = subject._replace(adjectives=others)
         tense = self.tense(None, group)
         negated = not question and not _is_no(subject) and self.chance(self.rates.negation)
         frequency = None
@@ -238,8 +256,11 @@ class Sampler:
             thing = self._object_person(clause.subject)
         recipient = None
         if verb.frame == "ditransitive":
-            recipient = self._object_person(clause.subject) if self.chance(0.4) else self.noun_phrase(
-                self.choose(self.pools.people), definite=True, relative=False)
+            recipient = (
+                self._object_person(clause.subject)
+                if self.chance(0.4)
+                else self.noun_phrase(self.choose(self.pools.people), definite=True, relative=False)
+            )
         return clause._replace(object=thing, recipient=recipient)
 
     def _object_person(self, subject: Nominal) -> Nominal:
@@ -250,7 +271,7 @@ class Sampler:
                 return ProperName(name)
         return Pronoun(self.choose(("he", "she", "they") if is_first_person(subject) else PERSONS))
 
-    def place(self, place: object, direction: bool = False) -> PlacePhrase:
+    def place(self, place: Place, direction: bool = False) -> PlacePhrase:
         """The place with its article and perhaps an adjective."""
         determiner = "the" if self.chance(0.8) else "this" if self.chance(0.4) else "a"
         phrase = NounPhrase(place.noun, determiner, adjectives=self.adjectives(place.noun, self.rates.adjective * 0.6))

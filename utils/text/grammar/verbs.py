@@ -60,8 +60,9 @@ def german_verbs(draft: Draft, item: Clause, concepts: VerbConcepts, final: bool
     if not verb.prefix or final:
         return GermanVerbs(Word(verb.prefix + form, "VVFIN", concepts.verb), None, "")
     tag = f"-{draft.bracket()}"
-    return GermanVerbs(Word(form, "VVFIN" + tag, concepts.verb), Word(verb.prefix, "PTKVZ" + tag, concepts.verb),
-                       "verb-prefix")
+    return GermanVerbs(
+        Word(form, "VVFIN" + tag, concepts.verb), Word(verb.prefix, "PTKVZ" + tag, concepts.verb), "verb-prefix"
+    )
 
 
 def english_verbs(item: Clause, concepts: VerbConcepts) -> EnglishVerbs:
@@ -87,8 +88,9 @@ def english_verbs(item: Clause, concepts: VerbConcepts) -> EnglishVerbs:
     return EnglishVerbs([], [Word(english.finite_form(verb, item.tense, first, plural), tag, concepts.verb)], particle)
 
 
-def _with_modal(item: Clause, concepts: VerbConcepts, negation: list[Word], particle: Word | None,
-                first: bool, plural: bool) -> EnglishVerbs:
+def _with_modal(
+    item: Clause, concepts: VerbConcepts, negation: list[Word], particle: Word | None, first: bool, plural: bool
+) -> EnglishVerbs:
     modal = item.modal
     lexical = [Word(item.verb.english, "VB", concepts.verb)]
     if modal.negation == "do":
