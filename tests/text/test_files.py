@@ -13,7 +13,7 @@ def test_reads_bom_windows_ends_gzip_and_a_missing_last_newline(tmp_path):
     plain.write_bytes(b"\xef\xbb\xbfZwei M\xc3\xa4nner.\r\nEine Frau.")
     assert read_lines(plain) == ["Zwei Männer.", "Eine Frau."]
     packed = tmp_path / "a.gz"
-    packed.write_bytes(gzip.compress("eins\nzwei\n".encode()))
+    packed.write_bytes(gzip.compress(b"eins\nzwei\n"))
     assert read_lines(packed) == ["eins", "zwei"]
 
 
