@@ -58,6 +58,8 @@ class SelfAttentionCache:
 
     def select(self, rows: Tensor) -> None:
         """Keeps the given rows, in that order; only the blocks in use are copied."""
+        if self.keys is None:  # before the first step there is nothing to keep
+            return
         if self.spare_keys is None or self.spare_keys.shape != (len(rows), *self.keys.shape[1:]):
             self.spare_keys, self.spare_values = (
                 old.new_empty(len(rows), *old.shape[1:]) for old in (self.keys, self.values)
