@@ -4,8 +4,13 @@ BIN := .venv/bin
 
 .PHONY: lab test clean
 
+# The first chapter, or the README as long as there is none; root (in a container) needs a word of consent.
+START := $(or $(firstword $(wildcard chapters/00_*.ipynb)),README.md)
+CONSENT := $(if $(filter 0,$(shell id -u)),--allow-root)
+
 lab: .venv/.ready
-	$(BIN)/jupyter lab $(shell ls chapters/00_*.ipynb 2>/dev/null || echo --LabApp.default_url="/lab/tree/README.md?factory=Markdown%20Preview")
+	JUPYTER_CONFIG_PATH="$(CURDIR)/assets/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
+	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(START) $(CONSENT) $(LAB_OPTIONS)
 
 test: .venv/.ready
 	$(BIN)/ruff check .

@@ -3,13 +3,17 @@
 Keys and values of earlier tokens never change, so each step computes them for the newest token only. Those of the
 source are computed once a sentence and shared by all its hypotheses: the hypotheses of a beam stand side by side
 as queries over one set of keys.
+
+Both attentions run over whole blocks of positions, masked where there is nothing: the kernel for products of many
+small matrices takes twice as long over a ragged edge, and `scaled_dot_product_attention` as long again for so few
+queries. √d_k is divided out once, of weights and keys, rather than at every step.
 """
 
 import torch
 from torch import Tensor, nn
 
 from utils.transformer.attention import join_heads, split_heads
-from utils.transformer.fused import fused_attention, stacked
+from utils.transformer.fused import stacked
 from utils.transformer.masks import PADDING
 
 CACHED_PARTS = ("query_projection", "key_projection", "value_projection", "output_projection", "heads")
@@ -19,8 +23,7 @@ BLOCK = 16  # positions
 class SelfAttentionCache:
     """Keys and values of one layer's self-attention: (rows, heads, capacity, width), filled up to `length`.
 
-    Attention runs over whole blocks of positions, with what is not filled yet masked: matrix kernels take twice as
-    long over a ragged end. So the unfilled part has to be finite: zeros, or leftovers.
+    What is not filled yet has to be finite, zeros or leftovers: its weight is 0, and 0 · NaN would be NaN.
     """
 
     def __init__(self, attention: nn.Module) -> None:
@@ -29,6 +32,10 @@ class SelfAttentionCache:
             attention.query_projection, attention.key_projection, attention.value_projection
         )
         outputs = attention.query_projection.out_features, attention.value_projection.out_features
+        root = (outputs[0] // attention.heads) ** 0.5  # √d_k
+        self.weight[: outputs[0]] /= root
+        if self.bias is not None:
+            self.bias[: outputs[0]] /= root
         self.widths = [outputs[0], outputs[0], outputs[1]]
         self.length = 0
         self.keys = self.values = None
@@ -40,9 +47,8 @@ class SelfAttentionCache:
         projected = nn.functional.linear(x, self.weight, self.bias).view(rows, 1, -1).split(self.widths, dim=-1)
         query, key, value = (split_heads(part, self.attention.heads) for part in projected)
         self._append(key, value)
-        query = query.flatten(0, 1) / query.size(-1) ** 0.5  # (rows · heads, 1, d_k)
         keys, values = (part[:, :, : self._width()].flatten(0, 1) for part in (self.keys, self.values))
-        scores = torch.bmm(query, keys.transpose(1, 2))  # (rows · heads, 1, width)
+        scores = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2))  # (rows · heads, 1, width)
         scores[:, :, self.length :] = -torch.inf
         output = torch.bmm(scores.softmax(dim=-1), values)  # (rows · heads, 1, d_v)
         return self.attention.output_projection(output.view(*x.shape[:2], -1))
@@ -75,31 +81,47 @@ class SelfAttentionCache:
 
 
 class CrossAttentionCache:
-    """Keys and values of the encoder's output for one layer: (batch, heads, source_len, width)."""
+    """Keys and values of the encoder's output for one layer: (batch, heads, source_len, width), source_len in blocks.
 
-    def __init__(self, attention: nn.Module, memory: Tensor) -> None:
+    Values that nobody may see are zero; so a query that may see none of them gets zeros, whatever its weights.
+    """
+
+    def __init__(self, attention: nn.Module, memory: Tensor, mask: Tensor | None) -> None:
+        """memory: (batch, source_len, d_model); mask: bool (batch, 1, 1, source_len), True = may attend."""
         self.attention = attention
-        self.keys = split_heads(attention.key_projection(memory), attention.heads)
-        self.values = split_heads(attention.value_projection(memory), attention.heads)
+        missing = -memory.size(1) % BLOCK
+        visible = memory.new_ones(1, 1, 1, memory.size(1), dtype=torch.bool) if mask is None else mask
+        visible = nn.functional.pad(visible, (0, missing)).expand(memory.size(0), attention.heads, -1, -1)
+        memory = nn.functional.pad(memory, (0, 0, 0, missing))
+        keys = split_heads(attention.key_projection(memory), attention.heads)
+        self.keys = keys.contiguous() / keys.size(-1) ** 0.5
+        values = split_heads(attention.value_projection(memory), attention.heads)
+        self.values = values.contiguous() * visible.transpose(2, 3)
+        self.hidden = (~visible) * (torch.finfo(memory.dtype).min / 2)  # added to scores: (batch, heads, 1, source_len)
 
-    def attend(self, x: Tensor, mask: Tensor | None) -> Tensor:
+    def attend(self, x: Tensor) -> Tensor:
         """x: (batch, beams, d_model). Returns the same shape."""
         query = split_heads(self.attention.query_projection(x), self.attention.heads)  # (batch, heads, beams, d_k)
-        return self.attention.output_projection(join_heads(fused_attention(query, self.keys, self.values, mask)))
+        keys, values, hidden = (part.flatten(0, 1) for part in (self.keys, self.values, self.hidden))
+        scores = torch.baddbmm(hidden, query.flatten(0, 1), keys.transpose(1, 2))  # (batch · heads, beams, source_len)
+        output = torch.bmm(scores.softmax(dim=-1), values).unflatten(0, query.shape[:2])
+        return self.attention.output_projection(join_heads(output))
 
     def keep(self, sentences: Tensor) -> None:
         """Keeps the given sentences, in that order."""
-        self.keys, self.values = self.keys[sentences], self.values[sentences]
+        self.keys, self.values, self.hidden = (part[sentences] for part in (self.keys, self.values, self.hidden))
 
 
 class IncrementalDecoder:
     """Steps a `Transformer` through its output, one token for each of batch · beams rows at a time."""
 
     def __init__(self, model: nn.Module, memory: Tensor, source_mask: Tensor | None, beams: int = 1) -> None:
-        self.model, self.source_mask, self.beams = model, source_mask, beams
+        self.model, self.beams = model, beams
         self.sentences, self.length = memory.size(0), 0
         self.self_caches = [SelfAttentionCache(layer.self_attention) for layer in model.decoder.layers]
-        self.cross_caches = [CrossAttentionCache(layer.cross_attention, memory) for layer in model.decoder.layers]
+        self.cross_caches = [
+            CrossAttentionCache(layer.cross_attention, memory, source_mask) for layer in model.decoder.layers
+        ]
 
     def step(self, tokens: Tensor) -> Tensor:
         """tokens: (batch · beams,) the newest token of each row. Returns logits (batch · beams, vocab_size)."""
@@ -107,7 +129,7 @@ class IncrementalDecoder:
         x = self.model.target_positions(embedded, start=self.length).view(self.sentences, self.beams, -1)
         for layer, own, cross in zip(self.model.decoder.layers, self.self_caches, self.cross_caches, strict=True):
             x = layer.residuals[0](x, own.attend)
-            x = layer.residuals[1](x, lambda y, cross=cross: cross.attend(y, self.source_mask))
+            x = layer.residuals[1](x, cross.attend)
             x = layer.residuals[2](x, layer.feed_forward)
         if self.model.decoder.final_norm is not None:
             x = self.model.decoder.final_norm(x)
@@ -125,7 +147,6 @@ class IncrementalDecoder:
         for own, cross in zip(self.self_caches, self.cross_caches, strict=True):
             own.select(rows)
             cross.keep(sentences)
-        self.source_mask = None if self.source_mask is None else self.source_mask[sentences]
         self.sentences = sentences.size(0)
 
 
