@@ -57,7 +57,8 @@ def test_train_tells_what_it_does_and_leaves_a_run_folder(trained):
         assert words in told
     names = {path.name for path in trained.iterdir()}
     assert names == {
-        "settings.json", "tokeniser.json", "metrics.jsonl", "loss.png", "best.safetensors", "model.safetensors",
+        "settings.json", "origin.json", "tokeniser.json",
+        "metrics.jsonl", "loss.png", "best.safetensors", "model.safetensors",
         "checkpoints",
     }  # fmt: skip
     assert (trained / "loss.png").read_bytes().startswith(b"\x89PNG")
@@ -104,6 +105,21 @@ def test_evaluate_on_a_test_set_of_your_own(trained, utils, tmp_path):
     before = out_file.read_text()
     status, _, err = utils("evaluate", "--run", trained, *files, "--out", out_file)
     assert status == 1 and "exists" in err and out_file.read_text() == before
+
+
+def test_a_run_is_recorded_with_all_that_made_it(trained, utils, tmp_path):
+    utils("evaluate", "--run", trained, "--split", "valid", "--beam", "1")
+    out = tmp_path / "runs" / "embedded.json"
+    status, _, err = utils("record", trained, "--out", out)
+    assert status == 0, err
+    record = json.loads(out.read_text(encoding="utf-8"))
+    assert record["command"].startswith("python -m utils train --layers 1")
+    assert record["seed"] == 1 and record["settings"]["updates"] == 200
+    assert record["versions"]["torch"] and record["hardware"]["cores"] >= 1
+    assert record["metrics"] == RunFolder(trained).metrics()
+    assert [e["test_set"] for e in record["evaluations"]] == ["embedded valid"]
+    status, _, err = utils("record", trained, "--out", out)
+    assert status == 1 and "exists" in err
 
 
 def test_killed_at_any_moment_and_resumed_the_curve_is_the_same(tmp_path, number_files_for_cli):

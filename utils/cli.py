@@ -155,6 +155,19 @@ def evaluate(
     )
 
 
+@app.command()
+def record(
+    run: Annotated[Path, typer.Argument(help="a finished run folder")],
+    out: Annotated[Path, typer.Option(help="the JSON file, under assets/runs/ for a figure of the course")],
+    replace: Annotated[bool, typer.Option(help="overwrite an earlier record")] = False,
+) -> None:
+    """Keep a run's curve and scores with command, versions, hardware and seed."""
+    from utils.commands.recording import record_run
+    from utils.training.runs import find_run
+
+    console.print(f"written {record_run(find_run(run), out, replace)}")
+
+
 BenchData = Annotated[
     Path | None, typer.Option(help="folder with Multi30k; else $MULTI30K_DIR, else the embedded corpus")
 ]

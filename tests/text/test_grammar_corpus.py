@@ -14,13 +14,14 @@ from utils.text.grammar.corpus import _draw_corpus
 from utils.text.grammar.pairings import pairings_of
 from utils.text.grammar.pairs import make_pair
 from utils.text.grammar.pools import pools_of
-from utils.text.grammar.sampler import RICH, Sampler
-from utils.text.grammar.sentences import draw_sentence
+from utils.text.grammar.sampler import RICH, Sampler, is_repeated, pronoun_for
+from utils.text.grammar.sentences import complex_sentence, draw_sentence
+from utils.text.grammar.structures import Pronoun, ProperName, Sentence
 from utils.text.lexicon import load_lexicon
 
 # SHA-256 of the default corpus with all its annotation. It changes with the grammar, the lexicon or the sampler, and
 # with nothing else: not with the machine, the platform or the Python version.
-DIGEST = "3ed83deffc0527746df1d51a1031d0b1c5e25f22e57efe5d5ea9255c582bafb2"
+DIGEST = "eab7b9ebc5aba660f956e8170fec6d1704910bd1e54f512924c08c2a51e85150"
 LEXICON = load_lexicon()
 POOLS = pools_of(LEXICON)
 
@@ -37,8 +38,17 @@ def everything(corpus: EmbeddedCorpus) -> list[Pair]:
 def digest(corpus: EmbeddedCorpus) -> str:
     total = hashlib.sha256()
     for pair in everything(corpus):
-        fields = (pair.source, pair.target, pair.source_tokens, pair.target_tokens, pair.alignment,
-                  pair.source_tree, pair.target_tree, pair.spans, sorted(pair.phenomena))
+        fields = (
+            pair.source,
+            pair.target,
+            pair.source_tokens,
+            pair.target_tokens,
+            pair.alignment,
+            pair.source_tree,
+            pair.target_tree,
+            pair.spans,
+            sorted(pair.phenomena),
+        )
         total.update(json.dumps(fields, ensure_ascii=True).encode())
     return total.hexdigest()
 
@@ -75,19 +85,22 @@ def test_annotation(corpus: EmbeddedCorpus):
 
 
 def check_pair(pair: Pair) -> None:
-    for text, tokens, tree in ((pair.source, pair.source_tokens, pair.source_tree),
-                               (pair.target, pair.target_tokens, pair.target_tree)):
+    for text, tokens, tree in (
+        (pair.source, pair.source_tokens, pair.source_tree),
+        (pair.target, pair.target_tokens, pair.target_tree),
+    ):
         assert detokenise(tokens) == text and tokenise(text) == tokens and tree.leaves() == tokens
         assert text[0].isupper() and text[-1] in ".?" and "  " not in text and ", ," not in text and ",." not in text
     assert list(pair.alignment) == sorted(set(pair.alignment))
-    assert all(0 <= left < len(pair.source_tokens) and 0 <= right < len(pair.target_tokens)
-               for left, right in pair.alignment)
+    assert all(
+        0 <= left < len(pair.source_tokens) and 0 <= right < len(pair.target_tokens) for left, right in pair.alignment
+    )
     assert {left for left, _ in pair.alignment} == set(range(len(pair.source_tokens)))
     unaligned = set(range(len(pair.target_tokens))) - {right for _, right in pair.alignment}
     assert {pair.target_tokens[index] for index in unaligned} <= {","}
     for span in pair.spans:
         assert 0 <= span.first < span.second < len(pair.target_tokens)
-        between = pair.target_tokens[span.first + 1:span.second]
+        between = pair.target_tokens[span.first + 1 : span.second]
         assert span.distance == sum(token not in ",.?" for token in between)
     assert pair.phenomena <= set(PHENOMENA)
 
@@ -100,8 +113,12 @@ def test_every_phenomenon_occurs(corpus: EmbeddedCorpus):
 
 def test_held_out_adjectives_never_meet_their_nouns_in_training(corpus: EmbeddedCorpus):
     """Read off the surface: no held-out adjective stands right before its noun in train or long."""
-    forbidden = {(adjective.english, form) for adjective, noun in POOLS.held_out if hasattr(adjective, "stem")
-                 for form in (noun.english, noun.english_plural)}
+    forbidden = {
+        (adjective.english, form)
+        for adjective, noun in POOLS.held_out
+        if hasattr(adjective, "stem")
+        for form in (noun.english, noun.english_plural)
+    }
     assert len(forbidden) > 100
     for pair in (*corpus.train, *corpus.long):
         words = [token.lower() for token in pair.source_tokens]
@@ -130,6 +147,52 @@ def test_translation_is_a_function():
             sampler.rates = RICH
         pair = make_pair(LEXICON, draw_sentence(sampler))
         assert translations.setdefault(pair.source, pair.target) == pair.target
+
+
+def complex_sentences(count: int, seed: int) -> list[Sentence]:
+    """Sentences with a subordinate clause before or after them."""
+    sampler = Sampler(POOLS, random.Random(seed), "any", RICH._replace(frequency=0.6, copula=0.2))
+    return [complex_sentence(sampler) for _ in range(count)]
+
+
+def test_als_is_for_what_happened_once():
+    """No oft and no jeden Tag with als: what happened often takes wenn."""
+    seen = 0
+    for item in complex_sentences(6000, 1):
+        if item.subordinate.conjunction.german == "als":
+            seen += 1
+            for clause in (item.main, item.subordinate.clause):
+                assert clause.frequency is None and not is_repeated(clause.time)
+                assert clause.front != "time" or clause.time is not None
+    assert seen > 200
+
+
+def test_while_joins_two_actions():
+    """Not: while I am small, while we know her."""
+    found = [item for item in complex_sentences(3000, 2) if item.subordinate.conjunction.english == "while"]
+    assert len(found) > 200
+    for item in found:
+        for clause in (item.main, item.subordinate.clause):
+            assert clause.verb is not None and clause.verb.aspect == "event"
+
+
+def test_whom_a_pronoun_stands_for_is_not_named_again():
+    """Not: Paul laughs because he calls Paul."""
+    for item in complex_sentences(4000, 3):
+        first, second = item.main, item.subordinate.clause
+        if not item.subordinate_first and isinstance(second.subject, Pronoun) and isinstance(first.subject, ProperName):
+            assert first.subject not in (second.object, second.recipient) or second.subject != pronoun_for(
+                first.subject
+            )
+        if item.subordinate_first and isinstance(first.subject, Pronoun) and isinstance(second.subject, ProperName):
+            assert second.subject not in (second.object, second.recipient)
+
+
+def test_only_passing_states_are_frequent():
+    """often tired; not often noble, often strong, often round."""
+    sampler = Sampler(POOLS, random.Random(4), "any")
+    found = {clause.predicate.english for clause in (sampler.copula() for _ in range(6000)) if clause.frequency}
+    assert found == {"tired", "hungry", "happy", "sad", "sick", "friendly", "lazy"}
 
 
 def test_seeds_differ_and_repeat():

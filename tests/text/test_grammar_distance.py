@@ -1,11 +1,18 @@
 """The distance knob: the distance achieved is the distance asked for."""
 
+import random
+
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from utils.errors import ConfigError
 from utils.text.grammar import KINDS, generate
+from utils.text.grammar.distance import BARE, _bracket
+from utils.text.grammar.pools import pools_of
+from utils.text.grammar.sampler import Sampler
+from utils.text.grammar.structures import ProperName, is_first_person
+from utils.text.lexicon import load_lexicon
 
 
 @pytest.mark.parametrize("kind", [kind for kind, largest in KINDS.items() if largest >= 25])
@@ -17,8 +24,17 @@ def test_distance_is_met(kind: str, distance: int):
         assert max(pair.distances(kind)) == distance
 
 
-@pytest.mark.parametrize(("kind", "distance"), [("article-noun", 0), ("article-noun", 4), ("adjective-noun", 3),
-                                                ("verb-prefix", 0), ("subject-verb", 0), ("auxiliary-participle", 0)])
+@pytest.mark.parametrize(
+    ("kind", "distance"),
+    [
+        ("article-noun", 0),
+        ("article-noun", 4),
+        ("adjective-noun", 3),
+        ("verb-prefix", 0),
+        ("subject-verb", 0),
+        ("auxiliary-participle", 0),
+    ],
+)
 def test_small_distances(kind: str, distance: int):
     for pair in generate(kind, distance, count=10):
         assert max(pair.distances(kind)) == distance
@@ -27,7 +43,7 @@ def test_small_distances(kind: str, distance: int):
 def test_words_between_are_counted_on_the_surface():
     for pair in generate("separable", 9, count=20, seed=1):
         span = next(span for span in pair.spans if span.kind == "verb-prefix" and span.distance == 9)
-        between = pair.target_tokens[span.first + 1:span.second]
+        between = pair.target_tokens[span.first + 1 : span.second]
         assert len([token for token in between if token != ","]) == 9
         assert pair.target_tokens[span.second + 1] in (",", ".")
 
@@ -45,10 +61,25 @@ def test_any_distance(kind: str, distance: int, seed: int):
     assert max(pair.distances(kind)) == distance
 
 
-@pytest.mark.parametrize(("kind", "distance", "words"), [
-    ("prefix", 3, "unknown kind 'prefix'"), ("separable", 31, "write 0 to 30"), ("article-noun", 5, "write 0 to 4"),
-    ("separable", -1, "write 0 to 30"),
-])
+@pytest.mark.parametrize(
+    ("kind", "distance", "words"),
+    [
+        ("prefix", 3, "unknown kind 'prefix'"),
+        ("separable", 31, "write 0 to 30"),
+        ("article-noun", 5, "write 0 to 4"),
+        ("separable", -1, "write 0 to 30"),
+    ],
+)
 def test_bad_requests(kind: str, distance: int, words: str):
     with pytest.raises(ConfigError, match=words):
         generate(kind, distance)
+
+
+def test_subject_and_object_of_a_modal_differ():
+    """Not: I must call me."""
+    sampler = Sampler(pools_of(load_lexicon()), random.Random(6), "seen", BARE)
+    for _ in range(2000):
+        sentence, _ = _bracket(sampler, "modal-infinitive", 3)
+        for other in (sentence.main.object, sentence.main.recipient):
+            assert not (is_first_person(sentence.main.subject) and is_first_person(other))
+            assert not isinstance(other, ProperName) or other != sentence.main.subject

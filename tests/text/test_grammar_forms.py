@@ -57,37 +57,57 @@ TABLE = [
 def test_article_adjective_noun(determiner: str, name: str, plural: bool, expected: tuple[str, ...]):
     item, red = noun(name), adjective("red")
     for case, phrase in zip(CASES, expected, strict=True):
-        words = (article(determiner, case, item.gender, plural),
-                 adjective_form(red, determiner, case, item.gender, plural), noun_form(item, case, plural))
+        words = (
+            article(determiner, case, item.gender, plural),
+            adjective_form(red, determiner, case, item.gender, plural),
+            noun_form(item, case, plural),
+        )
         assert " ".join(word for word in words if word) == phrase
 
 
-@pytest.mark.parametrize(("name", "singular", "plural"), [
-    ("boy", ("Junge", "Jungen", "Jungen", "Jungen"), ("Jungen", "Jungen", "Jungen", "Jungen")),
-    ("farmer", ("Bauer", "Bauern", "Bauern", "Bauern"), ("Bauern", "Bauern", "Bauern", "Bauern")),
-    ("neighbour", ("Nachbar", "Nachbarn", "Nachbarn", "Nachbarn"), ("Nachbarn", "Nachbarn", "Nachbarn", "Nachbarn")),
-    ("student", ("Student", "Studenten", "Studenten", "Studenten"), ("Studenten",) * 4),
-    ("bear", ("Bär", "Bären", "Bären", "Bären"), ("Bären",) * 4),
-    ("monkey", ("Affe", "Affen", "Affen", "Affen"), ("Affen",) * 4),
-    ("customer", ("Kunde", "Kunden", "Kunden", "Kunden"), ("Kunden",) * 4),
-    ("child", ("Kind", "Kind", "Kind", "Kindes"), ("Kinder", "Kinder", "Kindern", "Kinder")),
-    ("queen", ("Königin",) * 4, ("Königinnen",) * 4),
-    ("girl", ("Mädchen", "Mädchen", "Mädchen", "Mädchens"), ("Mädchen",) * 4),
-    ("museum", ("Museum", "Museum", "Museum", "Museums"), ("Museen",) * 4),
-    ("park", ("Park", "Park", "Park", "Parks"), ("Parks",) * 4),
-    ("house", ("Haus", "Haus", "Haus", "Hauses"), ("Häuser", "Häuser", "Häusern", "Häuser")),
-])
+@pytest.mark.parametrize(
+    ("name", "singular", "plural"),
+    [
+        ("boy", ("Junge", "Jungen", "Jungen", "Jungen"), ("Jungen", "Jungen", "Jungen", "Jungen")),
+        ("farmer", ("Bauer", "Bauern", "Bauern", "Bauern"), ("Bauern", "Bauern", "Bauern", "Bauern")),
+        (
+            "neighbour",
+            ("Nachbar", "Nachbarn", "Nachbarn", "Nachbarn"),
+            ("Nachbarn", "Nachbarn", "Nachbarn", "Nachbarn"),
+        ),
+        ("student", ("Student", "Studenten", "Studenten", "Studenten"), ("Studenten",) * 4),
+        ("bear", ("Bär", "Bären", "Bären", "Bären"), ("Bären",) * 4),
+        ("monkey", ("Affe", "Affen", "Affen", "Affen"), ("Affen",) * 4),
+        ("customer", ("Kunde", "Kunden", "Kunden", "Kunden"), ("Kunden",) * 4),
+        ("child", ("Kind", "Kind", "Kind", "Kindes"), ("Kinder", "Kinder", "Kindern", "Kinder")),
+        ("queen", ("Königin",) * 4, ("Königinnen",) * 4),
+        ("girl", ("Mädchen", "Mädchen", "Mädchen", "Mädchens"), ("Mädchen",) * 4),
+        ("museum", ("Museum", "Museum", "Museum", "Museums"), ("Museen",) * 4),
+        ("park", ("Park", "Park", "Park", "Parks"), ("Parks",) * 4),
+        ("house", ("Haus", "Haus", "Haus", "Hauses"), ("Häuser", "Häuser", "Häusern", "Häuser")),
+    ],
+)
 def test_noun_forms(name: str, singular: tuple[str, ...], plural: tuple[str, ...]):
     item = noun(name)
     assert tuple(noun_form(item, case, False) for case in CASES) == singular
     assert tuple(noun_form(item, case, True) for case in CASES) == plural
 
 
-@pytest.mark.parametrize(("english", "predicative", "attributive"), [
-    ("expensive", "teuer", "teure"), ("dark", "dunkel", "dunkle"), ("sour", "sauer", "saure"),
-    ("noble", "edel", "edle"), ("tired", "müde", "müde"), ("clean", "sauber", "saubere"), ("big", "groß", "große"),
-    ("expensive", "teuer", "teure"), ("dirty", "schmutzig", "schmutzige"), ("hot", "heiß", "heiße"),
-])
+@pytest.mark.parametrize(
+    ("english", "predicative", "attributive"),
+    [
+        ("expensive", "teuer", "teure"),
+        ("dark", "dunkel", "dunkle"),
+        ("sour", "sauer", "saure"),
+        ("noble", "edel", "edle"),
+        ("tired", "müde", "müde"),
+        ("clean", "sauber", "saubere"),
+        ("big", "groß", "große"),
+        ("expensive", "teuer", "teure"),
+        ("dirty", "schmutzig", "schmutzige"),
+        ("hot", "heiß", "heiße"),
+    ],
+)
 def test_adjective_stems(english: str, predicative: str, attributive: str):
     entry = adjective(english)
     assert entry.predicative == predicative
@@ -122,9 +142,15 @@ VERBS = {
 @pytest.mark.parametrize(("infinitive", "forms"), VERBS.items())
 def test_verb_forms(infinitive: str, forms: str):
     entry = verb(infinitive)
-    found = [german.finite_form(entry, "present", True, False), german.finite_form(entry, "present", False, False),
-             german.finite_form(entry, "present", False, True), german.finite_form(entry, "past", False, False),
-             german.finite_form(entry, "past", False, True), entry.participle, entry.auxiliary]
+    found = [
+        german.finite_form(entry, "present", True, False),
+        german.finite_form(entry, "present", False, False),
+        german.finite_form(entry, "present", False, True),
+        german.finite_form(entry, "past", False, False),
+        german.finite_form(entry, "past", False, True),
+        entry.participle,
+        entry.auxiliary,
+    ]
     assert " ".join(found) == forms
     assert german.finite_form(entry, "past", True, False) == german.finite_form(entry, "past", False, False)
     assert german.finite_form(entry, "present", True, True) == german.finite_form(entry, "present", False, True)
@@ -138,22 +164,38 @@ def test_all_verbs_are_regular_in_what_is_always_regular():
         assert entry.infinitive == "wissen" or entry.first_singular == entry.plural.removesuffix("n")
 
 
-@pytest.mark.parametrize(("value", "english", "german_word"), [
-    (2, "two", "zwei"), (12, "twelve", "zwölf"), (16, "sixteen", "sechzehn"), (17, "seventeen", "siebzehn"),
-    (20, "twenty", "zwanzig"), (21, "twenty-one", "einundzwanzig"), (30, "thirty", "dreißig"),
-    (36, "thirty-six", "sechsunddreißig"),
-    (67, "sixty-seven", "siebenundsechzig"), (99, "ninety-nine", "neunundneunzig"),
-])
+@pytest.mark.parametrize(
+    ("value", "english", "german_word"),
+    [
+        (2, "two", "zwei"),
+        (12, "twelve", "zwölf"),
+        (16, "sixteen", "sechzehn"),
+        (17, "seventeen", "siebzehn"),
+        (20, "twenty", "zwanzig"),
+        (21, "twenty-one", "einundzwanzig"),
+        (30, "thirty", "dreißig"),
+        (36, "thirty-six", "sechsunddreißig"),
+        (67, "sixty-seven", "siebenundsechzig"),
+        (99, "ninety-nine", "neunundneunzig"),
+    ],
+)
 def test_numbers(value: int, english: str, german_word: str):
     assert numbers.number_words(LEXICON, value) == (english, german_word)
 
 
-@pytest.mark.parametrize(("english", "german_phrase"), [
-    ("at one o'clock", "um ein Uhr"), ("at three o'clock", "um drei Uhr"), ("at half past three", "um halb vier"),
-    ("at half past twelve", "um halb eins"), ("at a quarter to five", "um Viertel vor fünf"),
-    ("at a quarter past one", "um Viertel nach eins"), ("at ten past six", "um zehn nach sechs"),
-    ("at twenty to one", "um zwanzig vor eins"),
-])
+@pytest.mark.parametrize(
+    ("english", "german_phrase"),
+    [
+        ("at one o'clock", "um ein Uhr"),
+        ("at three o'clock", "um drei Uhr"),
+        ("at half past three", "um halb vier"),
+        ("at half past twelve", "um halb eins"),
+        ("at a quarter to five", "um Viertel vor fünf"),
+        ("at a quarter past one", "um Viertel nach eins"),
+        ("at ten past six", "um zehn nach sechs"),
+        ("at twenty to one", "um zwanzig vor eins"),
+    ],
+)
 def test_clock_times(english: str, german_phrase: str):
     times = {" ".join(entry.english): " ".join(entry.german) for entry in numbers.clock_times(LEXICON)}
     assert times[english] == german_phrase
@@ -165,3 +207,31 @@ def test_relative_pronouns():
     for gender, forms in expected.items():
         assert " ".join(german.relative_pronoun(case, gender, False) for case in CASES[:3]) == forms
     assert " ".join(german.relative_pronoun(case, "neuter", True) for case in CASES[:3]) == "die die denen"
+
+
+def test_it_has_the_gender_of_its_noun():
+    expected = {"masculine": "er ihn ihm", "feminine": "sie sie ihr", "neuter": "es es ihm"}
+    for gender, forms in expected.items():
+        assert " ".join(german.pronoun_form("it", gender, case) for case in CASES[:3]) == forms
+
+
+@pytest.mark.parametrize(
+    ("infinitive", "good", "bad"),
+    [
+        ("anziehen", "coat shoe dress", "hat bag"),
+        ("besuchen", "museum school woman", "bridge house"),
+        ("aufschreiben", "poem message", "letter book"),
+        ("malen", "tree dog woman", "house bridge"),
+        ("waschen", "shirt car", "fork plate"),
+    ],
+)
+def test_verbs_keep_their_company(infinitive: str, good: str, bad: str):
+    """A hat is aufgesetzt, a bridge besichtigt, a house angestrichen, a plate abgewaschen: other verbs than these."""
+    classes = set(verb(infinitive).objects)
+    assert all(classes & set(noun(english).classes) for english in good.split())
+    assert not any(classes & set(noun(english).classes) for english in bad.split())
+
+
+def test_light_and_dark_never_stand_with_a_colour():
+    """light red is hellrot and dark blue dunkelblau, not leicht rot or dunkel blau."""
+    assert {adjective(english).rank for english in ("light", "dark", "red", "blue")} == {adjective("black").rank}

@@ -36,32 +36,49 @@ def test_size():
 APPLE = "apple,apples,an,masculine,strong,Apfel,Apfel,Apfel,Apfels,Äpfel,Äpfeln,food|fruit,it"
 
 
-@pytest.mark.parametrize(("file", "old", "new", "words"), [
-    ("nouns.csv", "english,english_plural", "english,plural_english",
-     ("nouns.csv", "row 1", "english_plural", "missing")),
-    ("nouns.csv", APPLE, APPLE.replace("Apfels", ""), ("nouns.csv", "row", "genitive", "empty cell")),
-    ("nouns.csv", APPLE, APPLE.replace("masculine", "male"), ("gender", "'male'", "masculine, feminine, neuter")),
-    ("nouns.csv", APPLE, APPLE.replace("Apfel,Apfel,Apfel", "apfel,Apfel,Apfel"), ("nominative", "capital")),
-    ("nouns.csv", APPLE, APPLE.replace("Apfel,Apfel,Apfel", "Apfel,Apfeln,Apfel"), ("accusative", "weak")),
-    ("nouns.csv", APPLE, APPLE.replace("Äpfeln", "Äpfel"), ("dative_plural", "-n")),
-    ("nouns.csv", APPLE, APPLE + "\n" + APPLE, ("nominative", "'Apfel'", "already stands in row")),
-    ("nouns.csv", APPLE, APPLE.replace("apples", "pears"), ("english_plural", "'pears'", "already")),
-    ("nouns.csv", APPLE, APPLE + ",extra", ("nouns.csv", "row", "14 cells under 13 columns")),
-    ("nouns.csv", APPLE, APPLE.replace(",it", ",thing"), ("pronoun", "he, she, it")),
-    ("adjectives.csv", "size", "sizes", ("adjectives.csv", "rank", "opinion, size")),
-    ("adjectives.csv", "food|drink", "food|drinks", ("classes", "'drinks'")),
-    ("verbs.csv", "abgeholt", "geholt", ("verbs.csv", "participle", "prefix 'ab'")),
-    ("verbs.csv", "geholfen,haben,-,dative", "geholfen,haben,-,genitive", ("case", "accusative, dative")),
-    ("verbs.csv", "geschlafen,haben", "geschlafen,hat", ("auxiliary", "haben, sein")),
-    ("verbs.csv", "slowly|quickly", "slowly|hastily", ("manners", "'hastily'")),
-    ("adverbials.csv", "last week,letzte Woche,time,past,0-0 1-1", "last week,letzte Woche,time,past,0-0 1-2",
-     ("adverbials.csv", "alignment", "'1-2'")),
-    ("places.csv", "garden,", "gardenia,", ("places.csv", "row 2", "'gardenia'", "nouns.csv")),
-    ("modals.csv", "cannot", "can't", ("modals.csv", "negation", "cannot, not, do")),
-    ("numbers.csv", "12,twelve", "dozen,twelve", ("numbers.csv", "row 13", "value", "digits")),
-    ("conjunctions.csv", "weil,clause", "weil,causal", ("conjunctions.csv", "row 2", "use", "clause, present")),
-    ("names.csv", "Anna,Anna,she", "Anna,Anna,it", ("names.csv", "row 2", "pronoun", "he, she")),
-])
+@pytest.mark.parametrize(
+    ("file", "old", "new", "words"),
+    [
+        (
+            "nouns.csv",
+            "english,english_plural",
+            "english,plural_english",
+            ("nouns.csv", "row 1", "english_plural", "missing"),
+        ),
+        ("nouns.csv", APPLE, APPLE.replace("Apfels", ""), ("nouns.csv", "row", "genitive", "empty cell")),
+        ("nouns.csv", APPLE, APPLE.replace("masculine", "male"), ("gender", "'male'", "masculine, feminine, neuter")),
+        ("nouns.csv", APPLE, APPLE.replace("Apfel,Apfel,Apfel", "apfel,Apfel,Apfel"), ("nominative", "capital")),
+        ("nouns.csv", APPLE, APPLE.replace("Apfel,Apfel,Apfel", "Apfel,Apfeln,Apfel"), ("accusative", "weak")),
+        ("nouns.csv", APPLE, APPLE.replace("Äpfeln", "Äpfel"), ("dative_plural", "-n")),
+        ("nouns.csv", APPLE, APPLE + "\n" + APPLE, ("nominative", "'Apfel'", "already stands in row")),
+        ("nouns.csv", APPLE, APPLE.replace("apples", "pears"), ("english_plural", "'pears'", "already")),
+        ("nouns.csv", APPLE, APPLE + ",extra", ("nouns.csv", "row", "14 cells under 13 columns")),
+        ("nouns.csv", APPLE, APPLE.replace(",it", ",thing"), ("pronoun", "he, she, it")),
+        ("adjectives.csv", "size", "sizes", ("adjectives.csv", "rank", "opinion, size")),
+        ("adjectives.csv", "food|drink", "food|drinks", ("classes", "'drinks'")),
+        (
+            "adjectives.csv",
+            "tired,a,müde,müd,quality,person|animal,passing",
+            "tired,a,müde,müd,quality,person|animal,often",
+            ("adjectives.csv", "duration", "'often'", "passing, lasting"),
+        ),
+        ("verbs.csv", "abgeholt", "geholt", ("verbs.csv", "participle", "prefix 'ab'")),
+        ("verbs.csv", "geholfen,haben,-,dative", "geholfen,haben,-,genitive", ("case", "accusative, dative")),
+        ("verbs.csv", "geschlafen,haben", "geschlafen,hat", ("auxiliary", "haben, sein")),
+        ("verbs.csv", "slowly|quickly", "slowly|hastily", ("manners", "'hastily'")),
+        (
+            "adverbials.csv",
+            "last week,letzte Woche,time,past,0-0 1-1",
+            "last week,letzte Woche,time,past,0-0 1-2",
+            ("adverbials.csv", "alignment", "'1-2'"),
+        ),
+        ("places.csv", "garden,", "gardenia,", ("places.csv", "row 2", "'gardenia'", "nouns.csv")),
+        ("modals.csv", "cannot", "can't", ("modals.csv", "negation", "cannot, not, do")),
+        ("numbers.csv", "12,twelve", "dozen,twelve", ("numbers.csv", "row 13", "value", "digits")),
+        ("conjunctions.csv", "weil,clause", "weil,causal", ("conjunctions.csv", "row 2", "use", "clause, present")),
+        ("names.csv", "Anna,Anna,she", "Anna,Anna,it", ("names.csv", "row 2", "pronoun", "he, she")),
+    ],
+)
 def test_mistake_is_named(folder: Path, file: str, old: str, new: str, words: tuple[str, ...]):
     edit(folder, file, old, new)
     with pytest.raises(DataError) as caught:
@@ -114,9 +131,13 @@ def test_spreadsheet_dialects_give_the_same(folder: Path):
     assert [vars(entry) for entry in plain.adverbials] == [vars(entry) for entry in exported.adverbials]
 
 
-@pytest.mark.parametrize(("file", "row", "words"), [
-    ("conjunctions.csv", "that,dass,complement\n", "no row for 'that'"), ("numbers.csv", "7,seven,sieben\n", "value 7"),
-])
+@pytest.mark.parametrize(
+    ("file", "row", "words"),
+    [
+        ("conjunctions.csv", "that,dass,complement\n", "no row for 'that'"),
+        ("numbers.csv", "7,seven,sieben\n", "value 7"),
+    ],
+)
 def test_row_that_others_need(folder: Path, file: str, row: str, words: str):
     edit(folder, file, row, "")
     with pytest.raises(DataError, match=words):

@@ -28,6 +28,8 @@ class Evaluation:
     scores: Scores
     perplexity: float  # per token of the run's own vocabulary: comparable only between runs that share it
     token_name: str
+    beam: int
+    length_penalty: float
     seconds: float
     hypotheses_file: str
 
@@ -65,11 +67,11 @@ def evaluate_run(
     longest = max(max(len(tokeniser.encode(sentence)) for sentence in pair) for pair in pairs) + 1
     batches = TokenBatches(pairs, tokeniser, max(settings.batch_tokens, longest))
     perplexity = math.exp(min(corpus_loss(model, batches, where), 700.0))
-    path = out or folder.path / f"{test_set.replace(' ', '_').replace('/', '_')}.beam{beam}.txt"
+    path = out or folder.path / f"{test_set.replace(' ', '_').replace('/', '_')}.beam{beam}{'.lc' * lowercase}.txt"
     write_text(path, "".join(" ".join(line.split()) + "\n" for line in hypotheses))
     result = Evaluation(
         test_set, len(pairs), score(hypotheses, references, lowercase), perplexity,
-        "word" if settings.tokeniser == "words" else "subword", seconds, str(path),
+        "word" if settings.tokeniser == "words" else "subword", beam, length_penalty, round(seconds, 1), str(path),
     )  # fmt: skip
     if out is None:
         write_text(path.with_suffix(".json"), json.dumps(asdict(result), indent=1) + "\n")

@@ -13,6 +13,7 @@ from utils.errors import CheckpointError, ConfigError, CourseError
 from utils.recurrent import RecurrentTranslator
 from utils.text.tokenise import BPETokeniser, WordTokeniser, digest, tokeniser_from_json
 from utils.training.checkpoints import load_checkpoint, load_weights, write_atomically
+from utils.training.origin import origin
 from utils.training.settings import Settings
 from utils.transformer import Transformer
 
@@ -27,6 +28,7 @@ class RunFolder:
     path: Path
 
     settings_file = property(lambda self: self.path / "settings.json")
+    origin_file = property(lambda self: self.path / "origin.json")
     tokeniser_file = property(lambda self: self.path / "tokeniser.json")
     metrics_file = property(lambda self: self.path / "metrics.jsonl")
     curve_file = property(lambda self: self.path / "loss.png")
@@ -46,6 +48,7 @@ class RunFolder:
             raise CourseError(
                 f"The run folder {path} cannot be made ({error.strerror or error}): choose another with --out."
             ) from None
+        write_text(folder.origin_file, json.dumps(origin(), indent=1, ensure_ascii=False) + "\n")
         write_text(folder.tokeniser_file, tokeniser.to_json())
         write_text(folder.settings_file, json.dumps(settings.to_dict(), indent=1) + "\n")
         return folder
@@ -58,6 +61,13 @@ class RunFolder:
             return Settings.from_dict(json.loads(self.settings_file.read_text(encoding="utf-8")))
         except (json.JSONDecodeError, UnicodeDecodeError, TypeError, AttributeError):
             raise CheckpointError(f"{self.settings_file} is damaged: train the run again.") from None
+
+    def origin(self) -> dict:
+        """Command, versions, hardware and commit that started the run."""
+        try:
+            return json.loads(self.origin_file.read_text(encoding="utf-8"))
+        except (OSError, ValueError):
+            raise CheckpointError(f"{self.path} has no readable origin.json: give a run made by train.") from None
 
     def tokeniser(self) -> WordTokeniser | BPETokeniser:
         """The run's vocabulary."""

@@ -23,7 +23,7 @@ BLOCK = 16  # positions
 class SelfAttentionCache:
     """Keys and values of one layer's self-attention: (rows, heads, capacity, width), filled up to `length`.
 
-    What is not filled yet has to be finite, zeros or leftovers: its weight is 0, and 0 · NaN would be NaN.
+    A block's values are zero until they are filled: their weight is 0, and 0 · NaN would be NaN.
     """
 
     def __init__(self, attention: nn.Module) -> None:
@@ -55,9 +55,11 @@ class SelfAttentionCache:
 
     def _append(self, key: Tensor, value: Tensor) -> None:
         if self.keys is None:
-            self.keys, self.values = (new.new_zeros(*new.shape[:2], BLOCK, new.size(3)) for new in (key, value))
+            self.keys, self.values = (new.new_empty(*new.shape[:2], BLOCK, new.size(3)) for new in (key, value))
         elif self.length == self.keys.size(2):
-            self.keys, self.values = (torch.cat([old, torch.zeros_like(old)], 2) for old in (self.keys, self.values))
+            self.keys, self.values = (torch.cat([old, torch.empty_like(old)], 2) for old in (self.keys, self.values))
+        if self.length == self._width():  # a block is begun
+            self.values[:, :, self.length : self.length + BLOCK] = 0
         self.keys[:, :, self.length] = key.squeeze(2)
         self.values[:, :, self.length] = value.squeeze(2)
         self.length += 1
@@ -125,8 +127,19 @@ class IncrementalDecoder:
 
     def step(self, tokens: Tensor) -> Tensor:
         """tokens: (batch · beams,) the newest token of each row. Returns logits (batch · beams, vocab_size)."""
-        embedded = self.model.target_embedding(tokens[:, None])
-        x = self.model.target_positions(embedded, start=self.length).view(self.sentences, self.beams, -1)
+        tokens = tokens.view(self.sentences, self.beams)
+        if self.length > 0 or self.beams == 1 or bool((tokens != tokens[:, :1]).any()):
+            return self._step(tokens)
+        logits = self._step(tokens[:, :1])  # a search starts with hypotheses all alike: one of each will do
+        rows = torch.arange(self.sentences, device=tokens.device).repeat_interleave(self.beams)
+        for cache in self.self_caches:
+            cache.select(rows)
+        return logits[rows]
+
+    def _step(self, tokens: Tensor) -> Tensor:
+        """tokens: (batch, beams). Returns logits (batch · beams, vocab_size)."""
+        embedded = self.model.target_embedding(tokens.reshape(-1, 1))  # (rows, 1, d_model)
+        x = self.model.target_positions(embedded, start=self.length).view(*tokens.shape, -1)
         for layer, own, cross in zip(self.model.decoder.layers, self.self_caches, self.cross_caches, strict=True):
             x = layer.residuals[0](x, own.attend)
             x = layer.residuals[1](x, cross.attend)
@@ -134,7 +147,7 @@ class IncrementalDecoder:
         if self.model.decoder.final_norm is not None:
             x = self.model.decoder.final_norm(x)
         self.length += 1
-        return self.model.output(x).view(tokens.size(0), -1)
+        return self.model.output(x).flatten(0, 1)
 
     def reorder(self, rows: Tensor) -> None:
         """Row i goes on from what was row rows[i], a row of the same sentence."""

@@ -3,7 +3,7 @@
 from typing import NamedTuple
 
 from utils.text.grammar import phrases
-from utils.text.grammar.structures import Clause, Gap, Pronoun, Sentence, Subordinate
+from utils.text.grammar.structures import Clause, Gap, Pronoun, Sentence, Subordinate, is_new
 from utils.text.grammar.trees import Draft, Phrase, Twin, Word
 from utils.text.grammar.verbs import (
     EnglishVerbs,
@@ -105,19 +105,23 @@ def final_clause(draft: Draft, lexicon: Lexicon, item: Clause) -> Twin:
 def _middle_field(item: Clause, parts: Parts, front: Twin | None) -> list[Node]:
     """What stands between subject and closing verb.
 
-    Pronouns, time, frequency, dative, accusative, nicht, manner, place, prepositional object: time before manner before
-    place, and nicht behind the objects but before whatever tells how or where.
+    Pronouns, time, recipient, frequency, object, nicht, manner, place, prepositional object: time before manner before
+    place, and nicht behind the objects but before whatever tells how or where. A new thing comes late: das Buch schnell
+    lesen, but schnell ein Buch lesen, and im Garten kein Buch lesen.
     """
     prepositional = item.verb is not None and bool(item.verb.preposition)
     thing_is_pronoun = isinstance(item.object, Pronoun) and not prepositional
     recipient_is_pronoun = isinstance(item.recipient, Pronoun)
+    is_late = item.verb is not None and item.verb.case == "accusative" and not prepositional and is_new(item.object)
+    is_late = is_late and parts.negation is None
+    is_early = not (thing_is_pronoun or prepositional or is_late or isinstance(item.object, Gap))
     order = [
         parts.object if thing_is_pronoun else None,
         parts.recipient if recipient_is_pronoun else None,
         parts.time,
-        parts.frequency,
         None if recipient_is_pronoun else parts.recipient,
-        None if thing_is_pronoun or prepositional or isinstance(item.object, Gap) else parts.object,
+        parts.frequency,
+        parts.object if is_early else None,
     ]
     nodes: list[Node] = [twin.german for twin in order if twin is not None and twin is not front]
     if parts.negation is not None:
@@ -127,7 +131,7 @@ def _middle_field(item: Clause, parts: Parts, front: Twin | None) -> list[Node]:
         parts.manner,
         parts.predicate,
         parts.place,
-        parts.object if prepositional and not isinstance(item.object, Gap) else None,
+        parts.object if is_late or (prepositional and not isinstance(item.object, Gap)) else None,
     ]
     nodes.extend(twin.german for twin in tail if twin is not None and twin is not front)
     return nodes
@@ -196,7 +200,9 @@ def subordinate(draft: Draft, lexicon: Lexicon, item: Subordinate, closing: Word
     clause = final_clause(draft, lexicon, item.clause)
     draft.link("conjunction-verb", word, clause.head)
     german = Phrase("SBAR", [comma(), word, clause.german, closing or comma()])
-    return Twin(Phrase("SBAR", [Word(item.conjunction.english, "IN", concept), clause.english]), german, clause.head)
+    # The Penn Treebank calls when an adverb, and the other conjunctions prepositions.
+    opening = Word(item.conjunction.english, "WRB" if item.conjunction.english == "when" else "IN", concept)
+    return Twin(Phrase("SBAR", [opening, clause.english]), german, clause.head)
 
 
 def relative_clause(draft: Draft, lexicon: Lexicon, item: Clause, antecedent: Word) -> Twin:

@@ -12,7 +12,7 @@ from utils.text.grammar.pairs import Pair, Rendering
 from utils.text.grammar.pools import pools_of
 from utils.text.grammar.sampler import RANKS_PER_PHRASE, Rates, Sampler, has_relative
 from utils.text.grammar.sentences import draw_verb
-from utils.text.grammar.structures import Clause, NounPhrase, Sentence, Subordinate
+from utils.text.grammar.structures import Clause, Nominal, NounPhrase, Sentence, Subordinate
 from utils.text.lexicon import Lexicon, Verb, load_lexicon
 
 BRACKETS = ("verb-prefix", "auxiliary-participle", "modal-infinitive")
@@ -128,12 +128,12 @@ def _start(sampler: Sampler, kind: str, distance: int) -> tuple[Sentence, Expand
     return _subject_relative(sampler, clause, adjacent=kind == "subject-verb" and distance == 0)
 
 
-def _clause(sampler: Sampler, suits: Callable[[Verb], bool], tense: str) -> Clause:
-    """A bare clause around a suitable verb."""
+def _clause(sampler: Sampler, suits: Callable[[Verb], bool], tense: str, subject: Nominal | None = None) -> Clause:
+    """A bare clause around a suitable verb, about a given subject or one that suits the verb."""
     verb = draw_verb(sampler, tense)
     while not suits(verb):
         verb = draw_verb(sampler, tense)
-    clause = sampler.clause(verb, "simple")
+    clause = sampler.clause(verb, "simple", subject)
     return clause._replace(tense=tense)
 
 
@@ -146,10 +146,12 @@ def _bracket(sampler: Sampler, kind: str, distance: int) -> tuple[Sentence, Expa
         return separable and verb.aspect == "event" and (bool(verb.objects) or not far)
 
     tense = "perfect" if kind == "auxiliary-participle" else "present"
-    clause = _clause(sampler, suits, tense)
+    # The subject comes first, so that the object can differ from it: no I must call me.
+    subject = sampler.person() if kind == "modal-infinitive" else None
+    clause = _clause(sampler, suits, tense, subject)
     if kind == "modal-infinitive":
         modals = [modal for modal in sampler.pools.lexicon.modals if "person" in modal.subjects]
-        clause = clause._replace(modal=sampler.choose(modals), subject=sampler.person())
+        clause = clause._replace(modal=sampler.choose(modals))
     elif kind == "verb-prefix" and clause.verb.past_is_clear and sampler.chance(0.4):
         clause = clause._replace(tense="past")
     inside = distance > 0 and sampler.chance(0.5)

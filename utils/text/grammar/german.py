@@ -59,7 +59,12 @@ PRONOUNS = {
     "we": {"nominative": "wir", "accusative": "uns", "dative": "uns"},
     "they": {"nominative": "sie", "accusative": "sie", "dative": "ihnen"},
 }
-IT = {"masculine": "er", "feminine": "sie", "neuter": "es"}
+# it, by the gender of the noun that it stands for
+IT = {
+    "masculine": {"nominative": "er", "accusative": "ihn", "dative": "ihm"},
+    "feminine": {"nominative": "sie", "accusative": "sie", "dative": "ihr"},
+    "neuter": {"nominative": "es", "accusative": "es", "dative": "ihm"},
+}
 
 # The definite article melts into these prepositions, unless a relative clause picks its noun out.
 CONTRACTIONS = {
@@ -116,7 +121,7 @@ def relative_pronoun(case: str, gender: str, plural: bool) -> str:
 
 def pronoun_form(english: str, gender: str, case: str) -> str:
     """The personal pronoun; an it takes the gender of the noun that it stands for."""
-    return IT[gender] if english == "it" else PRONOUNS[english][case]
+    return (IT[gender] if english == "it" else PRONOUNS[english])[case]
 
 
 def pick(forms: tuple[str, str, str], first_person: bool, plural: bool) -> str:

@@ -137,7 +137,9 @@ def prepositional(draft: Draft, left: str, right: str, inner: Twin, contract: bo
 def adverbial(draft: Draft, item: Adverbial) -> Twin:
     """A fixed expression with its own word alignment."""
     left = [Word(text, "RB" if len(item.english) == 1 else "MWE") for text in item.english]
-    right = [Word(text, "ADV" if len(item.german) == 1 else "MWE") for text in item.german]
+    # In STTS an adjective that tells how (schnell, laut) stays an adjective.
+    german_tag = "MWE" if len(item.german) > 1 else "ADJD" if item.kind == "manner" else "ADV"
+    right = [Word(text, german_tag) for text in item.german]
     for english_index, german_index in item.alignment:
         concept = draft.concept()
         left[english_index].concepts += (concept,)

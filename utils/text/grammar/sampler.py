@@ -235,9 +235,9 @@ class Sampler:
         tense = self.tense(None, group)
         negated = not question and not _is_no(subject) and self.chance(self.rates.negation)
         frequency = None
-        # Only what somebody can be at times: often tired, but not often round.
-        passing = all(name in ("person", "animal") for name in predicate.classes)
-        if not negated and passing and self.chance(0.2):
+        # Only what somebody can be at times: often tired, but not often noble or round.
+        living = any(name in ("person", "animal") for name in classes_of(subject))
+        if not negated and living and predicate.duration == "passing" and self.chance(0.4):
             frequency = self.choose(self.pools.frequencies[tense])
         return Clause(subject, None, tense, None, negated, predicate=predicate, frequency=frequency, question=question)
 
@@ -294,7 +294,7 @@ class Sampler:
             share = 0.0
         if not state and self.chance(rates.time * share):
             time = self.time_for(clause)
-            if time.english[0] == "every" and (clause.negated or _is_no(clause.subject)):
+            if is_repeated(time) and (clause.negated or _is_no(clause.subject)):
                 # not … every day and every day not … are different things.
                 time = None
         tense = clause.modal.tense if clause.modal is not None else clause.tense
@@ -342,6 +342,11 @@ def _can_be_owned(noun: Noun) -> bool:
 
 def _is_no(subject: Nominal) -> bool:
     return isinstance(subject, NounPhrase) and subject.determiner == "no"
+
+
+def is_repeated(time: Adverbial | None) -> bool:
+    """every day, every morning, …"""
+    return time is not None and time.english[0] == "every"
 
 
 def has_relative(nominal: Nominal | None) -> bool:

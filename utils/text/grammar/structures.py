@@ -100,6 +100,11 @@ def is_first_person(nominal: Nominal) -> bool:
     return isinstance(nominal, Pronoun) and nominal.english in FIRST_PERSON
 
 
+def is_new(nominal: Nominal | None) -> bool:
+    """Is this an object not spoken of before: a book, (three) books, milk? German puts such an object late."""
+    return isinstance(nominal, NounPhrase) and nominal.determiner in ("a", "any", "bare")
+
+
 def is_indefinite(nominal: Nominal | None) -> bool:
     """Is this an object whose negation is kein: a book, (any) books?"""
     return isinstance(nominal, NounPhrase) and nominal.determiner in ("a", "any")

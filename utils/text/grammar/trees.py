@@ -6,7 +6,8 @@ from typing import NamedTuple
 class Tree(NamedTuple):
     """A parse tree. A leaf is a preterminal: `Tree("NN", ("Apfel",))`.
 
-    Labels follow the Penn Treebank for English and STTS for German; MWE marks the words of a fixed expression of time.
+    Labels follow the Penn Treebank for English and STTS for German; MWE marks the words of a fixed expression of time,
+    and TMP the whole of it.
     Parts of one German verb that stand apart share an index behind their label: `VVFIN-1 … PTKVZ-1`.
     """
 

@@ -6,6 +6,9 @@ from utils.text.grammar import english, german
 from utils.text.grammar.structures import Clause, is_first_person, is_indefinite, is_plural
 from utils.text.grammar.trees import Draft, Word
 
+# What stands with a verb like a particle, but has another part of speech in the Penn Treebank.
+PARTICLE_TAGS = {"asleep": "JJ", "away": "RB", "back": "RB"}
+
 
 class EnglishVerbs(NamedTuple):
     """`auxiliaries` come before adverbs of frequency, `lexical` after them, the particle before or after the object."""
@@ -71,21 +74,28 @@ def english_verbs(item: Clause, concepts: VerbConcepts) -> EnglishVerbs:
     negation = [Word("not", "RB", concepts.negation)] if item.negated else []
     verb = item.verb
     if verb is None:
-        tag = "VBD" if item.tense == "past" else "VBP" if plural or first else "VBZ"
-        return EnglishVerbs([Word(english.be_form(item.tense, first, plural), tag, concepts.verb), *negation], [], None)
-    particle = Word(verb.english_particle, "RP", concepts.verb) if verb.english_particle else None
+        form = Word(english.be_form(item.tense, first, plural), _finite_tag(item.tense, first, plural), concepts.verb)
+        return EnglishVerbs([form, *negation], [], None)
+    particle = None
+    if verb.english_particle:
+        tag = PARTICLE_TAGS.get(verb.english_particle, "RP")
+        particle = Word(verb.english_particle, tag, concepts.verb)
     if item.modal is not None:
         return _with_modal(item, concepts, negation, particle, first, plural)
     if item.tense == "perfect":
-        auxiliary = Word(english.have_form(first, plural), "VBP" if first or plural else "VBZ", concepts.auxiliary)
+        auxiliary = Word(english.have_form(first, plural), _finite_tag("present", first, plural), concepts.auxiliary)
         return EnglishVerbs([auxiliary, *negation], [Word(verb.english_participle, "VBN", concepts.verb)], particle)
     if item.negated or item.question:
         # do means nothing by itself: it goes with the negation, or in a question with the verb.
         concept = concepts.negation if item.negated else concepts.verb
-        support = Word(english.do_form(item.tense, first, plural), "VBD" if item.tense == "past" else "VBP", concept)
+        support = Word(english.do_form(item.tense, first, plural), _finite_tag(item.tense, first, plural), concept)
         return EnglishVerbs([support, *negation], [Word(verb.english, "VB", concepts.verb)], particle)
-    tag = "VBD" if item.tense == "past" else "VBP" if first or plural else "VBZ"
-    return EnglishVerbs([], [Word(english.finite_form(verb, item.tense, first, plural), tag, concepts.verb)], particle)
+    form = english.finite_form(verb, item.tense, first, plural)
+    return EnglishVerbs([], [Word(form, _finite_tag(item.tense, first, plural), concepts.verb)], particle)
+
+
+def _finite_tag(tense: str, first: bool, plural: bool) -> str:
+    return "VBD" if tense == "past" else "VBP" if first or plural else "VBZ"
 
 
 def _with_modal(
@@ -97,9 +107,10 @@ def _with_modal(
         tail = [Word(modal.marker, "TO", concepts.auxiliary), *lexical]
         if item.negated or item.question:
             concept = concepts.negation if item.negated else concepts.auxiliary
-            support = Word(english.do_form("present", first, plural), "VBP", concept)
+            support = Word(english.do_form("present", first, plural), _finite_tag("present", first, plural), concept)
             return EnglishVerbs([support, *negation], [Word(modal.english, "VB", concepts.auxiliary), *tail], particle)
-        form = Word(english.modal_form(modal, first, plural), "VBP" if first or plural else "VBZ", concepts.auxiliary)
+        wants = english.modal_form(modal, first, plural)
+        form = Word(wants, _finite_tag("present", first, plural), concepts.auxiliary)
         return EnglishVerbs([], [form, *tail], particle)
     form = english.modal_form(modal, first, plural)
     if item.negated and modal.negation == "cannot":
