@@ -1,0 +1,496 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 03 · Scaled dot-product attention (§3.2.1)
+#
+# **Where we are.** Tokens have become vectors (chapter 01) and know where they stand (chapter 02). Today they look at
+# each other for the first time.
+#
+# ![Figure 1 with scaled dot-product attention lit](../assets/figure1_03.svg)
+#
+# After this chapter you can
+#
+# * compute Equation 1 by hand, with a loop, and for a whole batch at once;
+# * say which axis of an attention map is the query, what a mask does, and what a row without any permitted key gives;
+# * explain the √d_k with a variance and a gradient that you have measured;
+# * say what attention costs in time and memory, and what has parameters here and what has none.
+#
+# About 75 minutes, six exercises (one of them optional).
+
+# %% tags=["setup"]
+# The set-up cell is written by the build.
+
+# %% [markdown]
+# ## The idea
+#
+# A dictionary in Python gives back one value for one key, and only if the key is exactly right. Attention is the soft
+# form of that look-up. A **query** is compared with every **key**; the better they agree, the more of that key's
+# **value** goes into the answer. Nothing is ever "not found": the answer is a mixture of all values, and the weights of
+# the mixture are positive and sum to one.
+#
+# > **Paper (§3.2.1, Eq. 1).** With the queries as rows of Q, the keys as rows of K and the values as rows of V,
+# >
+# > Attention(Q, K, V) = softmax(Q Kᵀ / √d_k) V
+#
+# | symbol | in code | shape | meaning |
+# |---|---|---|---|
+# | Q | `query` | (…, target_len, d_k) | what each position is looking for |
+# | K | `key` | (…, source_len, d_k) | what each position offers to be found by |
+# | V | `value` | (…, source_len, d_v) | what each position hands over |
+# | softmax(QKᵀ/√d_k) | `weights` | (…, target_len, source_len) | row i: how query i divides its attention |
+#
+# Keys and values come in pairs, so they share a length. Queries may be more or fewer: in a translator the target asks
+# and the source answers. The dots stand for any leading axes, usually batch and heads; nothing in Equation 1 depends on
+# them.
+
+# %% [markdown]
+# ## Predict
+#
+# Four questions, to be answered before anything is run. Each cell shows its question; put the letter of your answer
+# behind the number, as in `predict("3.a", "b")`, and run it again. You are told at once whether it holds, and why.
+
+# %%
+predict("3.a")
+
+# %%
+predict("3.b")
+
+# %%
+predict("3.c")
+
+# %%
+predict("3.d")
+
+# %% [markdown]
+# ## By hand
+#
+# One query and two keys of width 4, small enough for pen and paper. The dot products of `[1, 0, 1, 0]` with the two keys
+# are 2 and 0. Divided by √4 they are 1 and 0, and the softmax of (1, 0) is (e / (e + 1), 1 / (e + 1)).
+
+# %%
+import math
+
+query = torch.tensor([1.0, 0.0, 1.0, 0.0])
+keys = torch.tensor([[1.0, 0.0, 1.0, 0.0], [0.0, 1.0, 0.0, 1.0]])
+scores = keys @ query / math.sqrt(4)
+weights = scores.softmax(dim=0)
+print("scores ", scores.tolist())
+print("weights", [round(w, 4) for w in weights.tolist()])
+assert math.isclose(weights[0].item(), math.e / (math.e + 1), rel_tol=1e-6)
+
+# %% [markdown]
+# The output is that mixture of the values. With the values 10 and 20 the query gets mostly the first.
+
+# %%
+values = torch.tensor([[10.0], [20.0]])
+print("output", round((weights @ values).item(), 3))
+
+# %% [markdown]
+# ### Exercise 3.1 · The weights of one query
+#
+# Difficulty 1 · 10 minutes · 1 point.
+#
+# Write what you just did by hand as a function, for any number of keys of any width.
+
+# %%
+# Exercise 3.1: the weights of one query
+def weights_of_one_query(query, keys):
+    """How much one query looks at each key: softmax(K q / √d_k) (§3.2.1).
+
+    query: (d_k,); keys: (source_len, d_k). Returns (source_len,), positive, with sum one.
+    """
+    ### BEGIN SOLUTION
+    scores = keys @ query / math.sqrt(query.size(-1))  # (source_len,)
+    return scores.softmax(dim=-1)
+    ### END SOLUTION
+
+
+# %%
+check("3.1", weights_of_one_query)
+
+# %%
+hint("3.1")
+
+# %% [markdown]
+# ## A loop
+#
+# Several queries are just several times the same. The loop below is slow and plainly right; you will compare your own
+# batched form with it.
+
+# %%
+def attention_by_loop(query, key, value):
+    """Eq. 1, one query at a time. query: (T, d_k); key: (S, d_k); value: (S, d_v)."""
+    rows = [weights_of_one_query(one, key) for one in query]
+    weights = torch.stack(rows)  # (T, S)
+    outputs = [sum(w * v for w, v in zip(row, value)) for row in weights]
+    return torch.stack(outputs), weights  # (T, d_v), (T, S)
+
+
+# %% [markdown]
+# ### Exercise 3.2 · Equation 1 for a batch
+#
+# Difficulty 2 · 15 minutes · 2 points.
+#
+# No loop this time: two matrix products and a softmax. It must work for any leading axes, and when there are more keys
+# than queries. The mask comes in Exercise 3.4; here every query may look everywhere.
+
+# %%
+# Exercise 3.2: Equation 1 for a batch
+def attention(query, key, value):
+    """softmax(QKᵀ / √d_k) V (§3.2.1, Eq. 1).
+
+    query: (..., target_len, d_k); key: (..., source_len, d_k); value: (..., source_len, d_v).
+    Returns (output (..., target_len, d_v), weights (..., target_len, source_len)).
+    """
+    ### BEGIN SOLUTION
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (..., target_len, source_len)
+    weights = scores.softmax(dim=-1)
+    return weights @ value, weights
+    ### END SOLUTION
+
+
+# %%
+check("3.2", attention)
+
+# %%
+hint("3.2")
+
+# %% [markdown]
+# Your batched form and the loop agree on a random example:
+
+# %%
+torch.manual_seed(3)
+query, key, value = torch.randn(4, 8), torch.randn(6, 8), torch.randn(6, 5)
+difference = (attention(query, key, value)[0] - attention_by_loop(query, key, value)[0]).abs().max()
+assert difference < 1e-5
+print("they agree")
+
+# %% [markdown]
+# ## Masks
+#
+# Two kinds of position must stay unseen: padding, which is no word at all, and, in the decoder, the future. Both are
+# said with a boolean mask, `True` = may be attended to, that broadcasts to (batch, heads, query length, key length).
+# The scores of forbidden keys are set to −∞ before the softmax, so that their weights are exactly zero and the others
+# still sum to one.
+#
+# > **Note.** PyTorch has both conventions. `torch.nn.functional.scaled_dot_product_attention` and this course say
+# > `True` = attend; `torch.nn.MultiheadAttention` says `True` = block. A mask handed from one to the other must be
+# > inverted.
+#
+# ### Exercise 3.3 · The causal mask
+#
+# Difficulty 1 · 10 minutes · 1 point.
+#
+# Position i may look at positions 0 … i: at itself and at the past.
+
+# %%
+# Exercise 3.3: the causal mask
+def causal_mask(length, device=None):
+    """Lets position i look at positions 0 … i and at none after it (§3.2.3).
+
+    Returns bool (1, 1, length, length); rows are queries, columns are keys.
+    """
+    ### BEGIN SOLUTION
+    return torch.ones(length, length, dtype=torch.bool, device=device).tril()[None, None]
+    ### END SOLUTION
+
+
+# %%
+check("3.3", causal_mask)
+
+# %%
+hint("3.3")
+
+# %% [markdown]
+# ### Exercise 3.4 · Attention with a mask
+#
+# Difficulty 3 · 20 minutes · 3 points.
+#
+# The form that the rest of the course uses. One thing needs a decision: a query that may look at nothing. The softmax of
+# a row of −∞ is 0/0, and one NaN in a batch spoils every gradient. Such a row shall have weights of zero and an output
+# of zero.
+
+# %%
+# Exercise 3.4: attention with a mask
+def scaled_dot_product_attention(query, key, value, mask=None):
+    """softmax(QKᵀ / √d_k) V (§3.2.1, Eq. 1).
+
+    query: (..., target_len, d_k); key: (..., source_len, d_k); value: (..., source_len, d_v);
+    mask: bool, broadcastable to (..., target_len, source_len), True = may attend.
+    Returns (output (..., target_len, d_v), weights (..., target_len, source_len)).
+    A query that may attend to nothing gets weights and output of zero.
+    """
+    ### BEGIN SOLUTION
+    d_k = query.size(-1)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)  # (..., target_len, source_len)
+    if mask is None:
+        weights = scores.softmax(dim=-1)
+    else:
+        nothing_to_see = ~mask.any(dim=-1, keepdim=True)  # softmax of a row of −∞ would be NaN
+        scores = scores.masked_fill(~mask, -math.inf).masked_fill(nothing_to_see, 0.0)
+        weights = scores.softmax(dim=-1).masked_fill(nothing_to_see, 0.0)
+    return weights @ value, weights
+    ### END SOLUTION
+
+
+# %%
+check("3.4", scaled_dot_product_attention)
+
+# %%
+hint("3.4")
+
+# %% [markdown]
+# **Why −∞ and not −10 000?** A finite number is safe only while all scores are small beside it. Here are two keys, the
+# second forbidden, with a score of the first that has run away:
+
+# %%
+scores = torch.tensor([-20_000.0, 3.0])
+print("with −10 000:", scores.masked_fill(torch.tensor([False, True]), -1e4).softmax(0).tolist())
+print("with −∞:     ", scores.masked_fill(torch.tensor([False, True]), -math.inf).softmax(0).tolist())
+
+# %% [markdown]
+# ## See
+#
+# A map of attention weights: each row is a query and sums to one, each column is a key. Left of it the words that ask,
+# above it the words that are asked.
+
+# %%
+words = "the small dog that slept has now woken".split()
+torch.manual_seed(1)
+x = torch.randn(1, 1, len(words), 16)
+_, weights = scaled_dot_product_attention(x, x, x, causal_mask(len(words)))
+assert torch.allclose(weights.sum(-1), torch.ones(len(words)))
+plots.attention_map(weights[0, 0], words, words, "No word looks at what comes after it", query_axis="query", key_axis="key")
+
+# %% [markdown]
+# ## Test the claim: the scale keeps the softmax alive
+#
+# > **Paper (§3.2.1).** For large d_k the dot products grow, and push the softmax to where its gradient is tiny; dividing
+# > by √d_k counteracts that. Additive attention does not have the problem.
+#
+# If the components of q and k are independent with mean 0 and variance 1, their product q · k is a sum of d_k terms of
+# variance 1, so its variance is d_k. We measure that, with additive attention beside it as a control.
+
+# %%
+from utils.transformer import AdditiveAttention
+
+torch.manual_seed(0)
+widths = [4, 16, 64, 256, 1024]
+spread = {"dot product": [], "scaled": [], "additive": []}
+for d_k in widths:
+    query, key = torch.randn(2000, d_k), torch.randn(2000, d_k)
+    dots = (query * key).sum(-1)
+    additive = AdditiveAttention(d_k, d_k, d_k)
+    with torch.no_grad():
+        hidden = additive.query_projection(query) + additive.key_projection(key)
+        added = additive.score(hidden.tanh())
+    for name, numbers in zip(spread, (dots, dots / math.sqrt(d_k), added)):
+        spread[name].append(numbers.std().item())
+for name, numbers in spread.items():
+    print(f"{name:12}", "  ".join(f"{number:6.2f}" for number in numbers))
+assert all(abs(number / math.sqrt(d_k) - 1) < 0.1 for number, d_k in zip(spread["dot product"], widths))
+assert all(abs(number - 1) < 0.1 for number in spread["scaled"])
+
+# %% [markdown]
+# The dot products spread as √d_k, the scaled ones keep a spread of 1. What does that do to learning? The gradient of a
+# softmax with weights w is diag(w) − w wᵀ: where one weight is nearly 1 and the others nearly 0, all its entries vanish.
+# We draw 200 queries with 32 keys each and take the norm of that matrix.
+
+# %%
+def gradient_norm(scores):
+    """Mean Frobenius norm of the softmax's Jacobian. scores: (rows, keys)."""
+    w = scores.softmax(-1)
+    jacobian = torch.diag_embed(w) - w[:, :, None] * w[:, None, :]  # (rows, keys, keys)
+    return jacobian.norm(dim=(1, 2)).mean().item()
+
+
+norms = {"dot product": [], "scaled": [], "additive": []}
+for d_k in widths:
+    query, key = torch.randn(200, 1, d_k), torch.randn(200, 32, d_k)
+    dots = (query @ key.transpose(1, 2))[:, 0]
+    additive = AdditiveAttention(d_k, d_k, d_k)
+    with torch.no_grad():
+        hidden = additive.query_projection(query) + additive.key_projection(key)
+        added = additive.score(hidden.tanh()).squeeze(-1)
+    for name, scores in zip(norms, (dots, dots / math.sqrt(d_k), added)):
+        norms[name].append(gradient_norm(scores))
+
+# %%
+from utils.plots.style import NotebookFigure
+
+figure = NotebookFigure(figsize=(9, 3.4), layout="constrained")
+colours = {"dot product": "#D55E00", "scaled": "#0072B2", "additive": "#009E73"}
+panels = figure.subplots(1, 2)
+for axes, numbers, label in zip(panels, (spread, norms), ("standard deviation of a score", "norm of the softmax's Jacobian")):
+    for name, series in numbers.items():
+        axes.loglog(widths, series, "o-", color=colours[name])
+        axes.annotate(name, (widths[-1], series[-1]), textcoords="offset points", xytext=(6, -3), color=colours[name])
+    axes.set(xlabel="d_k (width of a key)", ylabel=label, xlim=(3, 15000))
+figure.suptitle("Scores grow with √d_k and the softmax stops learning; scaled scores do neither")
+figure
+
+# %% [markdown]
+# **Verdict: holds.** It holds for inputs of variance 1, which is what a layer norm before the projections provides at the
+# start of training; a trained model can make its queries and keys as long as it likes.
+
+# %%
+shrunk = norms["dot product"][0] / norms["dot product"][-1]
+steady = norms["scaled"][0] / norms["scaled"][-1]
+print(f"from d_k = 4 to 1024 the unscaled gradient shrinks {shrunk:.1f}-fold, the scaled one {steady:.1f}-fold")
+assert shrunk > 2 * steady
+
+# %% [markdown]
+# ## The alternative: additive attention
+#
+# Bahdanau et al. (2014) score a query and a key with a small network, vᵀ tanh(W q + U k). It has parameters of its own,
+# and it needs no scale.
+#
+# ### Exercise 3.5 · Additive scores
+#
+# Difficulty 3 · 15 minutes · 2 points.
+#
+# Broadcasting pairs every query with every key; no loop.
+
+# %%
+# Exercise 3.5: additive scores
+def additive_scores(query, key, query_weight, key_weight, score_weight):
+    """vᵀ tanh(W q + U k) for every query and key (Bahdanau et al. 2014, compared in §3.2.1).
+
+    query: (..., target_len, query_width); key: (..., source_len, key_width); query_weight W: (d_hidden, query_width);
+    key_weight U: (d_hidden, key_width); score_weight v: (d_hidden,). Returns (..., target_len, source_len).
+    """
+    ### BEGIN SOLUTION
+    queries = (query @ query_weight.t()).unsqueeze(-2)  # (..., target_len, 1, d_hidden)
+    keys = (key @ key_weight.t()).unsqueeze(-3)  # (..., 1, source_len, d_hidden)
+    return (queries + keys).tanh() @ score_weight
+    ### END SOLUTION
+
+
+# %%
+check("3.5", additive_scores)
+
+# %%
+hint("3.5")
+
+# %% [markdown]
+# The sum of queries and keys shows the price: a tensor with one more axis. A dot product for all pairs is one
+# matrix product and never holds that tensor. Same number of scores, very different memory:
+
+# %%
+batch, length, d = 8, 128, 64
+dot = batch * length * length
+print(f"scores: {dot:,} numbers; additive attention passes through {dot * d:,}, {d} times as many")
+
+# %% tags=["machine"]
+import time
+
+
+def milliseconds(work, times=5):
+    """The median time of some calls."""
+    clocks = []
+    for _ in range(times):
+        start = time.perf_counter()
+        work()
+        clocks.append(1000 * (time.perf_counter() - start))
+    return sorted(clocks)[times // 2]
+
+
+query, key = torch.randn(batch, length, d), torch.randn(batch, length, d)
+matrices = torch.randn(d, d), torch.randn(d, d), torch.randn(d)
+slow = milliseconds(lambda: additive_scores(query, key, *matrices))
+fast = milliseconds(lambda: query @ key.transpose(1, 2))
+print(f"additive {slow:.1f} ms, dot product {fast:.2f} ms: {slow / fast:.0f} times")
+assert slow > 3 * fast
+
+# %% [markdown]
+# ## What it costs
+#
+# Every query meets every key, so n tokens make n² weights: twice the text, four times the memory. The path between any
+# two words is one step long whatever lies between them, but it is not free.
+
+# %% tags=["machine"]
+lengths = [128, 256, 512, 1024, 2048]
+times = []
+for n in lengths:
+    x = torch.randn(1, 4, n, 32)
+    times.append(milliseconds(lambda x=x: scaled_dot_product_attention(x, x, x), times=3))
+megabytes = [4 * n * n * 4 / 2**20 for n in lengths]  # four heads, four bytes a weight
+for n, ms, mb in zip(lengths, times, megabytes):
+    print(f"{n:5} tokens {ms:8.1f} ms {mb:7.1f} MiB of weights")
+print(f"from {lengths[-2]} to {lengths[-1]} tokens: {times[-1] / times[-2]:.1f} times the time")
+
+# %% [markdown]
+# Memory grows exactly fourfold with each doubling. Time does so at least: four times the arithmetic, and more once the
+# weights no longer fit into the processor's cache.
+
+# %% [markdown]
+# ## Since 2017
+#
+# **FlashAttention** (Dao et al. 2022) computes the same numbers without ever holding the n × n weights: it goes through
+# the keys in blocks and keeps, for each query, a running maximum, a running sum and a running output. When a block brings
+# a higher maximum, what has been summed so far is scaled down to match. Time is still quadratic; memory is not. PyTorch's
+# `scaled_dot_product_attention` does this where it can, and it is what our own training uses.
+#
+# ### Exercise 3.6 · Attention in blocks (optional)
+#
+# Difficulty 4 · 30 minutes · 2 points.
+
+# %%
+# Exercise 3.6: attention in blocks
+def attention_in_blocks(query, key, value, block_size):
+    """Eq. 1 without ever holding more than `block_size` columns of scores (Dao et al. 2022).
+
+    query: (..., target_len, d_k); key: (..., source_len, d_k); value: (..., source_len, d_v).
+    Returns the output alone, (..., target_len, d_v).
+    """
+    ### BEGIN SOLUTION
+    largest = query.new_full((*query.shape[:-1], 1), -math.inf)  # (..., target_len, 1), of all scores so far
+    total = torch.zeros_like(largest)  # the sum of exp(score − largest) so far
+    output = query.new_zeros(*query.shape[:-1], value.size(-1))  # the same sum, each term times its value
+    for start in range(0, key.size(-2), block_size):
+        block = slice(start, start + block_size)
+        scores = query @ key[..., block, :].transpose(-2, -1) / math.sqrt(query.size(-1))  # (..., target_len, block)
+        higher = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+        shrink, weights = (largest - higher).exp(), (scores - higher).exp()
+        total = total * shrink + weights.sum(dim=-1, keepdim=True)
+        output = output * shrink + weights @ value[..., block, :]
+        largest = higher
+    return output / total
+    ### END SOLUTION
+
+
+# %%
+check("3.6", attention_in_blocks)
+
+# %%
+hint("3.6")
+
+# %% [markdown]
+# Three ways, the same numbers:
+
+# %%
+torch.manual_seed(6)
+query, key, value = torch.randn(50, 16), torch.randn(70, 16), torch.randn(70, 8)
+clear, _ = scaled_dot_product_attention(query, key, value)
+fused = torch.nn.functional.scaled_dot_product_attention(query[None], key[None], value[None])[0]
+assert torch.allclose(clear, fused, atol=1e-5)
+assert torch.allclose(clear, attention_in_blocks(query, key, value, 16), atol=1e-5)
+print("clear, fused and in blocks agree")
+
+# %% [markdown]
+# ## Recap
+#
+# * Attention is a soft look-up: weights = softmax(QKᵀ/√d_k), output = weights · V. Rows are queries and sum to one.
+# * Without √d_k scores spread as √d_k, the softmax saturates and its gradient dies; you measured both.
+# * A mask sets scores to −∞ before the softmax; a row without any permitted key gets zeros by decision.
+# * The function itself has no parameters. Additive attention has, and costs d times the memory.
+# * Time and memory grow with n². FlashAttention saves the memory, not the time.
+#
+# Next: chapter 04 lets several such look-ups run side by side. To read on: Bahdanau et al. (2014), "Neural Machine
+# Translation by Jointly Learning to Align and Translate"; Dao et al. (2022), "FlashAttention".

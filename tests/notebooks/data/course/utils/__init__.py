@@ -1,0 +1,1 @@
+"""The sample course's package."""

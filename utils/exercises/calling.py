@@ -1,0 +1,256 @@
+"""One call of an answer on one case, with whatever comes of it written down: nothing is raised from here."""
+
+import copy
+import inspect
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, replace
+from functools import cache
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+from torch.utils._python_dispatch import TorchDispatchMode
+
+from utils.exercises.declare import Case, Exercise
+from utils.exercises.structure import leaves, tensors
+from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, usual_state
+
+
+class Largest(TorchDispatchMode):
+    """Watches how many numbers the largest tensor holds that comes into being."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.numbers = 0
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        """Runs the operation and looks at what it gives."""
+        result = operation(*arguments, **(keywords or {}))
+        self.numbers = max([self.numbers, *(tensor.numel() for tensor in tensors(result))])
+        return result
+
+
+@dataclass(frozen=True)
+class Trouble:
+    """Why a call has no result."""
+
+    kind: str  # "raised", "unwritten", "slow", "weights", "not a module"
+    name: str  # the exception's class
+    message: str
+    lines: tuple[str, ...] = ()  # of the learner's code, innermost last
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """What one call gave."""
+
+    value: Any = None
+    trouble: Trouble | None = None
+    damaged: tuple[str, ...] = ()  # inputs that differ after the call
+    gradients: Mapping[str, Tensor | None] | None = None
+    printed: str = ""
+
+
+@dataclass(frozen=True)
+class Form:
+    """How an answer is called: all that a call needs of an exercise, and nothing of its reference. The grader sends
+    it, with cases and weights, to where the learner's code runs.
+    """
+
+    kind: str
+    signature: inspect.Signature  # of the function, or of the module's forward less self
+    fills: tuple[Callable, ...] = ()
+
+
+@cache
+def form_of(exercise: Exercise) -> Form:
+    """The form of an exercise's answers, read off its reference."""
+    if exercise.kind == "function":
+        return Form("function", inspect.signature(exercise.reference))
+    forward = inspect.signature(exercise.reference.forward)
+    return Form("module", forward.replace(parameters=list(forward.parameters.values())[1:]), exercise.fills)
+
+
+def input_names(form: Form, case: Case) -> dict[str, Any]:
+    """The case's arguments under the names that the reference gives them."""
+    return dict(form.signature.bind(*case.arguments, **case.keywords).arguments)
+
+
+def run_case(exercise: Exercise, answer: Callable, case: Case, seed: int, fill: int = 0) -> Outcome:
+    """Calls the answer on copies of the case's inputs; as `call_answer`, with weights drawn for the reference."""
+    weights = drawn_weights(exercise, case, seed) if exercise.kind == "module" and not case.own_weights else None
+    return call_answer(form_of(exercise), answer, case, seed, weights, fill)
+
+
+def call_answer(
+    form: Form, answer: Callable, case: Case, seed: int, weights: dict[str, Tensor] | None = None, fill: int = 0
+) -> Outcome:
+    """Calls an answer on copies of a case's inputs. The same seed gives the same outcome.
+
+    `weights` go into a module in the way numbered `fill` (see `_filled`).
+    Raises TooSlow and KeyboardInterrupt, and nothing else that the answer raises.
+    """
+    usual_state(seed)
+    with prints_caught() as printed:
+        try:
+            outcome = _called(form, answer, case, seed, weights, fill)
+        except (TooSlow, KeyboardInterrupt):
+            raise
+        except NotImplementedError as error:
+            outcome = Outcome(trouble=Trouble("unwritten", "NotImplementedError", _said(error)))
+        except BaseException as error:
+            trouble = Trouble("raised", type(error).__name__, _said(error), tuple(learner_lines(error)))
+            outcome = Outcome(trouble=trouble)
+    return replace(outcome, printed=printed.text)
+
+
+def _said(error: BaseException) -> str:
+    try:
+        return str(error)
+    except Exception:  # an exception class of the learner's own
+        return ""
+
+
+def _called(
+    form: Form, answer: Callable, case: Case, seed: int, weights: dict[str, Tensor] | None, fill: int
+) -> Outcome:
+    arguments, keywords = copy.deepcopy((case.arguments, dict(case.keywords)))
+    names = dict(form.signature.bind(*arguments, **keywords).arguments)
+    inputs = {name: tensor for name, tensor in _named_tensors(names) if tensor.is_floating_point()}
+    if case.gradients:
+        for tensor in inputs.values():
+            tensor.requires_grad_()
+    call, filled = answer, {}
+    if form.kind == "module":
+        call = answer(*copy.deepcopy(case.build), **copy.deepcopy(dict(case.build_keywords)))
+        if not isinstance(call, nn.Module):
+            return Outcome(trouble=Trouble("not a module", type(call).__name__, ""))
+        call.train(case.training)
+        filled = {} if weights is None else _filled(form, call, weights, fill)
+        if filled is None:
+            return Outcome(trouble=Trouble("weights", "", _unlike(call, weights)))
+        if case.observe == "parameters":
+            return Outcome([parameter.detach() for parameter in call.parameters()])
+        torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
+    if case.observe == "largest":
+        with Largest() as watched:
+            call(*arguments, **keywords)
+        return Outcome(watched.numbers)
+    value = call(*arguments, **keywords)
+    after = dict(_named_tensors(names))
+    before = dict(_named_tensors(input_names(form, case)))
+    damaged = tuple(name for name, tensor in before.items() if not same_bits(tensor, after[name]))
+    gradients = None
+    if case.gradients:
+        gradients = _gradients(value, {**inputs, **filled}, seed)
+        value = _detached(value)
+    return Outcome(value, None, damaged, gradients)
+
+
+def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
+    """The tensors among arguments: ("query", …), ("tokens[0]", …)."""
+    return [(name + way, leaf) for name, value in names.items() for way, leaf in leaves(value) if _is_tensor(leaf)]
+
+
+def _is_tensor(value: Any) -> bool:
+    return isinstance(value, Tensor)
+
+
+def same_bits(one: Tensor, other: Tensor) -> bool:
+    """Whether nothing about a tensor has changed; NaN equals itself."""
+    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
+        return False
+    one, other = one.detach(), other.detach()
+    same = one == other
+    return bool((same | (one != one) & (other != other)).all())
+
+
+def _gradients(value: Any, wanted: Mapping[str, Tensor], seed: int) -> dict[str, Tensor | None]:
+    """The gradients of a random weighting of all floating-point results; None where none arrives."""
+    generator = torch.Generator().manual_seed(seed)
+    results = [tensor for tensor in tensors(value) if tensor.is_floating_point()]
+    weighted = []
+    for tensor in results:
+        direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor.dtype)
+        weighted.append((tensor * direction).sum())
+    total = sum(weighted)
+    if not isinstance(total, Tensor) or not total.requires_grad:
+        return dict.fromkeys(wanted)
+    found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
+    return dict(zip(wanted, found, strict=True))
+
+
+def _detached(value: Any) -> Any:
+    if isinstance(value, Tensor):
+        return value.detach()
+    if isinstance(value, list | tuple):
+        parts = [_detached(part) for part in value]
+        return parts if isinstance(value, list) else tuple(parts)
+    return {key: _detached(part) for key, part in value.items()} if isinstance(value, Mapping) else value
+
+
+def drawn_weights(exercise: Exercise, case: Case, seed: int) -> dict[str, Tensor]:
+    """Weights for the reference of a module exercise, by parameter name: random, and none of them 0 or 1, since an
+    answer that forgets a bias must not pass because biases start at zero.
+    """
+    usual_state(seed)
+    module = exercise.reference(*copy.deepcopy(case.build), **copy.deepcopy(dict(case.build_keywords)))
+    generator = torch.Generator().manual_seed(seed)
+    weights = {}
+    for name, parameter in module.named_parameters():
+        noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
+        if parameter.dim() >= 2:
+            noise = noise / parameter.shape[-1] ** 0.5
+        elif bool((parameter == 1).all()):  # a gain
+            noise = 1 + 0.3 * noise
+        else:
+            noise = 0.3 * noise
+        weights[name] = noise.to(parameter.dtype)
+    return weights
+
+
+def fill_count(exercise: Exercise) -> int:
+    """How many ways there are to put the reference's weights into an answer: the ones here and the exercise's own."""
+    return 3 + len(exercise.fills) if exercise.kind == "module" else 1
+
+
+def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int) -> dict[str, Tensor] | None:
+    """Puts the weights into the module. Way 0: by name, else by order within each shape; 1: by order within each
+    shape; 2: as 1 with matrices turned; from 3 on: the exercise's own, which return what this does.
+
+    Returns which of the module's parameters got which weight, by the weight's name, or None where that is impossible.
+    """
+    if way >= 3:
+        return form.fills[way - 3](module, weights)
+    own = dict(module.named_parameters())
+    if way == 0 and {name: p.shape for name, p in own.items()} == {name: w.shape for name, w in weights.items()}:
+        pairs = own
+    else:
+        pairs = _paired(list(own.values()), weights, turned=way == 2)
+    if pairs is None:
+        return None
+    with torch.no_grad():
+        for name, parameter in pairs.items():
+            weight = weights[name]
+            parameter.copy_(weight.t() if way == 2 and weight.dim() == 2 else weight)
+    return {} if way == 2 else pairs
+
+
+def _paired(parameters: list[Tensor], weights: dict[str, Tensor], turned: bool) -> dict[str, Tensor] | None:
+    """For each weight the next parameter of its shape, or None when they do not come out even."""
+    left = list(parameters)
+    pairs = {}
+    for name, weight in weights.items():
+        shape = weight.shape[::-1] if turned and weight.dim() == 2 else weight.shape
+        fitting = next((index for index, parameter in enumerate(left) if parameter.shape == shape), None)
+        if fitting is None:
+            return None
+        pairs[name] = left.pop(fitting)
+    return None if left else pairs
+
+
+def _unlike(module: nn.Module, weights: dict[str, Tensor]) -> str:
+    """What the learner's parameters are, beside what they should be."""
+    have = ", ".join(f"{name} {tuple(p.shape)}" for name, p in module.named_parameters()) or "none"
+    want = ", ".join(f"{name} {tuple(weight.shape)}" for name, weight in weights.items()) or "none"
+    return f"Your module has the parameters {have}; what is asked for has {want}."

@@ -1,0 +1,152 @@
+"""Exercises 3.5 and 3.6: additive scores, and Eq. 1 in blocks."""
+
+import torch
+from torch import Generator, Tensor
+
+from utils.exercises.chapter_03.references import additive_scores, attention_in_blocks
+from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, SHAPE
+from utils.exercises.chapter_03.wrong_alternatives import ADDITIVE_SCORES, ATTENTION_IN_BLOCKS
+from utils.exercises.declare import Case, Exercise, Property
+from utils.exercises.drawing import attention_inputs, normal
+from utils.exercises.judging import close
+
+# 3.5 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _additive_inputs(
+    generator: Generator, batch: tuple, target_len: int, source_len: int, widths: tuple[int, int], d_hidden: int,
+    dtype: torch.dtype = torch.float32,
+) -> tuple:  # fmt: skip
+    query_width, key_width = widths
+    shapes = (*batch, target_len, query_width), (*batch, source_len, key_width), (d_hidden, query_width)
+    return tuple(normal(generator, *shape, dtype=dtype) for shape in (*shapes, (d_hidden, key_width), (d_hidden,)))
+
+
+def _additive_cases(generator: Generator) -> list[Case]:
+    def drawn(*sizes, **options) -> tuple:
+        return _additive_inputs(generator, *sizes, **options)
+
+    return [
+        Case("one query, two keys", drawn((), 1, 2, (2, 2), 3)),
+        Case("as many queries as keys", drawn((), 3, 3, (3, 3), 3)),
+        Case("two queries, four keys", drawn((), 2, 4, (3, 3), 5), traits=(LENGTHS_DIFFER,)),
+        Case("two other queries, four keys", drawn((), 2, 4, (3, 3), 5), traits=(LENGTHS_DIFFER,)),
+        Case("queries and keys of other widths", drawn((2,), 3, 2, (4, 6), 5), traits=("widths differ",)),
+        Case("float64", drawn((2,), 2, 3, (3, 4), 4, dtype=torch.float64), traits=("widths differ",)),
+        Case("gradients", drawn((2,), 2, 3, (3, 4), 4), gradients=True, traits=("widths differ",)),
+        Case("sentences and heads", drawn((2, 3), 2, 4, (3, 3), 4), part=SHAPE, traits=(BATCHES,)),
+        Case("a single key", drawn((2,), 3, 1, (2, 2), 4), part=EDGE),
+        Case("a hidden width of 1", drawn((), 2, 3, (2, 2), 1), part=EDGE),
+    ]
+
+
+def _another_key(generator: Generator) -> list[Case]:
+    query, key, *weights = _additive_inputs(generator, (2,), 3, 4, (3, 3), 5)
+    changed = key.clone()
+    changed[:, 1] = normal(generator, 2, 3)
+    return [Case("as it is", (query, key, *weights)), Case("key 1 changed", (query, changed, *weights))]
+
+
+def _only_its_column(cases: list[Case], results: list[Tensor]) -> bool:
+    others = [0, 2, 3]
+    return close(results[1][..., others], results[0][..., others]) and not close(results[1], results[0])
+
+
+ADDITIVE = Exercise(
+    number="3.5",
+    title="Additive scores",
+    points=2,
+    difficulty=3,
+    minutes=15,
+    section="§3.2.1",
+    reference=additive_scores,
+    cases=_additive_cases,
+    properties=(
+        Property(
+            "a key's own column",
+            _another_key,
+            _only_its_column,
+            "Changing one key has to move that key's column of scores, and no other.",
+        ),
+    ),
+    returns=("scores",),
+    misconceptions=ADDITIVE_SCORES,
+    hints=(
+        "For each pair of a query and a key there is a vector of width d_hidden. Which shape holds all of them?",
+        "Project queries and keys first. Then an axis of size 1 in each, at different places, lets broadcasting form "
+        "all pairs: (…, target_len, 1, d_hidden) and (…, 1, source_len, d_hidden).",
+        "`(query @ query_weight.T).unsqueeze(-2) + (key @ key_weight.T).unsqueeze(-3)`, then tanh, then `@ "
+        "score_weight`, which takes the last axis away.",
+    ),
+)
+
+
+# 3.6 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _block_cases(generator: Generator) -> list[Case]:
+    def drawn(*sizes, **options) -> tuple:
+        return attention_inputs(generator, *sizes, **options)
+
+    strong = drawn((), 2, 4, 16, 2, size=12.0)
+    strong[1][0] = strong[0][0]  # the first query meets itself: a score near 576
+    rising = drawn((), 2, 4, 3, 2)
+    steps = torch.tensor([-8.0, -3.0, 3.0, 8.0])[:, None]
+    rising = rising[0].abs() + 0.5, steps.expand(4, 3).contiguous(), rising[2]
+    return [
+        Case("four keys in blocks of two", (*drawn((), 1, 4, 2, 2, size=1.5), 2)),
+        Case("six keys in blocks of two", (*drawn((2,), 3, 6, 4, 3, size=1.5), 2)),
+        Case("six other keys in blocks of two", (*drawn((2,), 3, 6, 4, 3, size=1.5), 2)),
+        Case("scores that rise from block to block", (*rising, 1)),
+        Case("sentences and heads", (*drawn((2, 2), 3, 6, 4, 3), 3), part=SHAPE, traits=(BATCHES,)),
+        Case("float64", (*drawn((2,), 3, 6, 4, 4, dtype=torch.float64), 3)),
+        Case("gradients", (*drawn((2,), 2, 4, 3, 3), 2), gradients=True),
+        Case("seven keys in blocks of three", (*drawn((2,), 2, 7, 4, 4), 3), part=EDGE,
+             traits=("the block size does not divide the number of keys",)),
+        Case("blocks of one", (*drawn((), 2, 3, 4, 4, size=1.5), 1), part=EDGE),
+        Case("one block larger than all keys", (*drawn((), 2, 3, 4, 4), 8), part=EDGE,
+             traits=("the block size does not divide the number of keys",)),
+        Case("scores in the hundreds", (*strong, 2), part=EDGE, traits=("scores are in the hundreds",)),
+    ]  # fmt: skip
+
+
+def _many_keys(generator: Generator) -> list[Case]:
+    return [Case("64 queries, 256 keys, blocks of 16", (*attention_inputs(generator, (), 64, 256, 8, 8), 16),
+                 observe="largest")]  # fmt: skip
+
+
+def _never_all(cases: list[Case], results: list[int]) -> bool:
+    return results[0] < 64 * 256  # keys and values hold 256 · 8 numbers, a block of scores 64 · 16
+
+
+BLOCKS = Exercise(
+    number="3.6",
+    title="Attention in blocks",
+    points=2,
+    difficulty=4,
+    minutes=30,
+    section="since 2017: FlashAttention",
+    reference=attention_in_blocks,
+    cases=_block_cases,
+    properties=(
+        Property(
+            "never all scores at once",
+            _many_keys,
+            _never_all,
+            "Somewhere your code holds a tensor as large as all scores together, (target_len, source_len). The point "
+            "is never to hold more than (target_len, block_size) of them.",
+        ),
+    ),
+    returns=("output",),
+    forbidden=(FUSED_KERNEL,),
+    misconceptions=ATTENTION_IN_BLOCKS,
+    hints=(
+        "A softmax needs a sum over all keys, and the sum can be collected block by block, for the divisor and for "
+        "the output alike. Divide once, at the end.",
+        "To keep exp from overflowing, subtract the largest score seen so far, m. When a block raises it to m', what "
+        "was collected with m is too large, all of it by the same factor.",
+        "For each block: m' = maximum(m, scores' largest); total = total · exp(m − m') + Σ exp(scores − m'); output = "
+        "output · exp(m − m') + exp(scores − m') @ values; m = m'. Begin with m = −∞.",
+    ),
+    optional=True,
+)

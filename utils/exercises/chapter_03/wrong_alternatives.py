@@ -1,0 +1,227 @@
+"""What goes wrong with additive attention and with attention in blocks (chapter 03), and what puts it right."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from utils.exercises.chapter_03.wrong_attention import root_of_width
+from utils.exercises.declare import Misconception
+
+# 3.5, additive scores ─────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def additive(combine):
+    """A wrong answer to 3.5 that makes something else of the two projections, which come ready to be broadcast."""
+
+    def answer(query: Tensor, key: Tensor, query_weight: Tensor, key_weight: Tensor, score_weight: Tensor) -> Tensor:
+        queries = (query @ query_weight.t()).unsqueeze(-2)  # (..., target_len, 1, d_hidden)
+        keys = (key @ key_weight.t()).unsqueeze(-3)  # (..., 1, source_len, d_hidden)
+        return combine(queries, keys, score_weight)
+
+    return answer
+
+
+def paired_up(query, key, query_weight, key_weight, score_weight):
+    return (query @ query_weight.t() + key @ key_weight.t()).tanh() @ score_weight
+
+
+def one_matrix(query, key, query_weight, key_weight, score_weight):
+    queries, keys = (query @ query_weight.t()).unsqueeze(-2), (key @ query_weight.t()).unsqueeze(-3)
+    return (queries + keys).tanh() @ score_weight
+
+
+def weights_not_transposed(query, key, query_weight, key_weight, score_weight):
+    return ((query @ query_weight).unsqueeze(-2) + (key @ key_weight).unsqueeze(-3)).tanh() @ score_weight
+
+
+def keys_as_rows(query, key, query_weight, key_weight, score_weight):
+    queries, keys = (query @ query_weight.t()).unsqueeze(-3), (key @ key_weight.t()).unsqueeze(-2)
+    return (queries + keys).tanh() @ score_weight
+
+
+ADDITIVE_SCORES = (
+    Misconception(
+        "no tanh",
+        additive(lambda queries, keys, score_weight: (queries + keys) @ score_weight),
+        "The tanh is missing. Without it a score is a sum of what the query says and what the key says, and the "
+        "query's part, the same for every key, drops out of the softmax.",
+    ),
+    Misconception(
+        "tanh of the score",
+        additive(lambda queries, keys, score_weight: ((queries + keys) @ score_weight).tanh()),
+        "Your tanh comes after vᵀ. It belongs inside, on the hidden vector: vᵀ tanh(W q + U k).",
+    ),
+    Misconception(
+        "tanh of each projection",
+        additive(lambda queries, keys, score_weight: (queries.tanh() + keys.tanh()) @ score_weight),
+        "You take tanh of each projection and add afterwards: then query and key do not meet. Add first, "
+        "tanh(W q + U k).",
+    ),
+    Misconception(
+        "multiplied",
+        additive(lambda queries, keys, score_weight: (queries * keys).tanh() @ score_weight),
+        "You multiply the projections. In additive attention they are added; the product is what dot-product "
+        "attention does.",
+    ),
+    Misconception(
+        "softmax included",
+        additive(lambda queries, keys, score_weight: ((queries + keys).tanh() @ score_weight).softmax(dim=-1)),
+        "You return weights. Asked for are the scores, before the softmax.",
+    ),
+    Misconception(
+        "scaled",
+        additive(lambda queries, keys, s: (queries + keys).tanh() @ s / math.sqrt(s.size(-1))),
+        "You divide by the root of the hidden width. Additive scores are not scaled: tanh bounds what is summed, and "
+        "v is learned.",
+    ),
+    Misconception(
+        "another nonlinearity",
+        additive(lambda queries, keys, score_weight: (queries + keys).relu() @ score_weight),
+        "You use ReLU where the formula has tanh.",
+    ),
+    Misconception(
+        "one matrix for both",
+        one_matrix,
+        "You project the keys with the queries' matrix. Each has its own: W for queries, U for keys.",
+    ),
+    Misconception(
+        "each query with the key of its own position",
+        paired_up,
+        "You add query i to key i. Every query is to meet every key: give the queries an axis of size 1 for the keys, "
+        "and the keys one for the queries, and let broadcasting do the rest.",
+    ),
+    Misconception(
+        "weight not transposed",
+        weights_not_transposed,
+        "A weight has the shape (d_hidden, width), as in nn.Linear: `query @ query_weight.T`.",
+    ),
+    Misconception(
+        "keys as rows",
+        keys_as_rows,
+        "Your scores are transposed: rows are queries, columns are keys, (target_len, source_len).",
+    ),
+)
+
+
+# 3.6, attention in blocks ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_blocks(step, finish=None, scaled=True, drop_last=False):
+    """A wrong answer to 3.6. `step` gets what is known so far and a block's scores and values, and returns it anew."""
+
+    def answer(query: Tensor, key: Tensor, value: Tensor, block_size: int) -> Tensor:
+        largest = query.new_full((*query.shape[:-1], 1), -math.inf)
+        known = largest, torch.zeros_like(largest), query.new_zeros(*query.shape[:-1], value.size(-1))
+        length = key.size(-2)
+        for start in range(0, length - length % block_size if drop_last else length, block_size):
+            block = slice(start, start + block_size)
+            scores = query @ key[..., block, :].transpose(-2, -1)
+            known = step(*known, scores / root_of_width(query) if scaled else scores, value[..., block, :])
+        _, total, output = known
+        return output / total if finish is None else finish(total, output)
+
+    return answer
+
+
+def right_step(largest, total, output, scores, values):
+    higher = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+    shrink, weights = (largest - higher).exp(), (scores - higher).exp()
+    return higher, total * shrink + weights.sum(dim=-1, keepdim=True), output * shrink + weights @ values
+
+
+def no_shrinking(largest, total, output, scores, values):
+    higher = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+    weights = (scores - higher).exp()
+    return higher, total + weights.sum(dim=-1, keepdim=True), output + weights @ values
+
+
+def total_not_shrunk(largest, total, output, scores, values):
+    higher = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+    shrink, weights = (largest - higher).exp(), (scores - higher).exp()
+    return higher, total + weights.sum(dim=-1, keepdim=True), output * shrink + weights @ values
+
+
+def output_not_shrunk(largest, total, output, scores, values):
+    higher = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+    shrink, weights = (largest - higher).exp(), (scores - higher).exp()
+    return higher, total * shrink + weights.sum(dim=-1, keepdim=True), output + weights @ values
+
+
+def grown(largest, total, output, scores, values):
+    higher = torch.maximum(largest, scores.amax(dim=-1, keepdim=True))
+    factor = torch.where(largest.isinf(), 0.0, (higher - largest).exp())
+    weights = (scores - higher).exp()
+    return higher, total * factor + weights.sum(dim=-1, keepdim=True), output * factor + weights @ values
+
+
+def no_maximum(largest, total, output, scores, values):
+    weights = scores.exp()
+    return largest, total + weights.sum(dim=-1, keepdim=True), output + weights @ values
+
+
+def blocks_averaged(largest, total, output, scores, values):
+    return largest, total + 1, output + scores.softmax(dim=-1) @ values
+
+
+ATTENTION_IN_BLOCKS = (
+    Misconception(
+        "nothing rescaled",
+        in_blocks(no_shrinking),
+        "What earlier blocks gave was computed with an earlier maximum. When the maximum rises from m to m', sum and "
+        "output so far have to be multiplied by exp(m − m') before the new block is added.",
+    ),
+    Misconception(
+        "sum not rescaled",
+        in_blocks(total_not_shrunk),
+        "You rescale the output so far, and not the sum of exponentials: both belong to the earlier maximum, both are "
+        "to be multiplied by exp(m − m').",
+    ),
+    Misconception(
+        "output not rescaled",
+        in_blocks(output_not_shrunk),
+        "You rescale the sum of exponentials, and not the output so far: both belong to the earlier maximum, both are "
+        "to be multiplied by exp(m − m').",
+    ),
+    Misconception(
+        "rescaled the wrong way",
+        in_blocks(grown),
+        "You multiply what is known so far by exp(m' − m), which is at least 1. A higher maximum makes earlier terms "
+        "smaller: exp(m − m').",
+    ),
+    Misconception(
+        "no maximum",
+        in_blocks(no_maximum),
+        "You take exp of the scores as they are: above 88 that is infinite in float32, and ∞/∞ is NaN. Subtract the "
+        "largest score seen so far.",
+    ),
+    Misconception(
+        "blocks averaged",
+        in_blocks(blocks_averaged),
+        "You take a softmax within each block and average the blocks. A block with high scores has to count for more: "
+        "one softmax over all keys, its sum collected block by block.",
+    ),
+    Misconception(
+        "not divided",
+        in_blocks(right_step, finish=lambda total, output: output),
+        "The division by the sum of exponentials, at the end, is missing.",
+    ),
+    Misconception(
+        "not scaled",
+        in_blocks(right_step, scaled=False),
+        "Your output equals softmax(QKᵀ) V: the division by √d_k of Eq. 1 is missing.",
+    ),
+    Misconception(
+        "last block dropped",
+        in_blocks(right_step, drop_last=True),
+        "When the block size does not divide the number of keys, your last, shorter block is left out.",
+    ),
+    Misconception(
+        "all at once",
+        lambda query, key, value, block_size: (
+            (query @ key.transpose(-2, -1) / root_of_width(query)).softmax(dim=-1) @ value
+        ),
+        "The numbers are right, but you hold all scores at once, (target_len, source_len). The point is never to hold "
+        "more than one block of columns: (target_len, block_size).",
+    ),
+)

@@ -1,0 +1,243 @@
+"""Why an answer is wrong: the declared misconception that gives the learner's numbers, else what can be seen from
+outside (parts in the wrong order, transposed, an ignored input, wrong in one kind of case only).
+"""
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.exercises.calling import Outcome, form_of, input_names, run_case
+from utils.exercises.declare import Case, Exercise, Misconception
+from utils.exercises.judging import alike, close
+from utils.exercises.surroundings import TooSlow, time_limit
+
+NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
+
+
+@dataclass(frozen=True)
+class Explanation:
+    """Why an answer is wrong."""
+
+    misconception: str | None  # the name of the declared one, where it is one
+    sentence: str
+    trial: Any  # the wrong case that shows it
+
+
+def explanation_of(
+    exercise: Exercise, answer: Callable, trials: Sequence, worst: Any, seed: int, fill: int
+) -> Explanation:
+    """Why the answer is wrong; an empty explanation when nothing fits.
+
+    A misconception that agrees with the answer in every case comes first, then one that agrees wherever the answer
+    is wrong, then one that agrees in all wrong cases of the part in which the worst one lies (a second error may
+    hide the first elsewhere), then the one that agrees in most, if in two thirds of the wrong cases.
+    """
+    tried = [(index, trial) for index, trial in enumerate(trials) if trial.outcome is not None]
+    wrong = [pair for pair in tried if pair[1].finding]
+    same_part = [pair for pair in wrong if pair[1].case.part == worst.case.part]
+    told: list[tuple[Misconception, dict[int, bool]]] = []
+    for misconception in exercise.misconceptions:
+        agreement = {index: _agrees(exercise, misconception, trial, seed + index) for index, trial in wrong}
+        if any(agreement.values()):
+            told.append((misconception, agreement))
+    for misconception, agreement in told:
+        right = [(index, trial) for index, trial in tried if not trial.finding]
+        if all(agreement.values()) and all(_agrees(exercise, misconception, t, seed + i) for i, t in right):
+            return Explanation(misconception.name, misconception.sentence, worst)
+    for group in (wrong, same_part if len(same_part) > 1 else []):
+        for misconception, agreement in told:
+            if group and all(agreement[index] for index, _ in group):
+                return Explanation(misconception.name, misconception.sentence, worst)
+    likely = max(told, key=lambda pair: sum(pair[1].values()), default=None)
+    if likely is not None and 3 * sum(likely[1].values()) >= 2 * len(wrong):
+        misconception, agreement = likely
+        explained = [trial for index, trial in wrong if agreement[index]]
+        sentence = f"In {len(explained)} of {len(wrong)} wrong cases: {misconception.sentence}"
+        return Explanation(misconception.name, sentence, next((t for t in explained if t is worst), explained[0]))
+    if worst.finding.level not in NUMERIC:
+        return Explanation(None, _only_there(tried, wrong, worst), worst)
+    sentence = _seen_from_outside(exercise, answer, tried, wrong, worst, seed, fill)
+    return Explanation(None, sentence, worst)
+
+
+def explanation_of_property(
+    exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome], seed: int
+) -> tuple[str | None, str]:
+    """The same for an answer with right numbers of which a property does not hold: cases and outcomes of that one."""
+    for misconception in exercise.misconceptions:
+        try:
+            with time_limit(1.0):
+                own = [run_case(exercise, misconception.answer, case, seed) for case in cases]
+        except TooSlow:
+            continue
+        if all(alike(one, other) for one, other in zip(own, outcomes, strict=True)):
+            return misconception.name, misconception.sentence
+    return None, ""
+
+
+def _agrees(exercise: Exercise, misconception: Misconception, trial: Any, seed: int) -> bool:
+    """Whether the misconception gives on this case what the learner's code gave."""
+    try:
+        with time_limit(1.0):
+            outcome = run_case(exercise, misconception.answer, trial.case, seed)
+    except TooSlow:
+        return False
+    return alike(outcome, trial.outcome, trial.case.tolerance)
+
+
+def _seen_from_outside(
+    exercise: Exercise, answer: Callable, tried: list, wrong: list, worst: Any, seed: int, fill: int
+) -> str:
+    pairs = [
+        (_plain(trial.expected.value), _plain(trial.outcome.value)) for _, trial in wrong if not trial.outcome.trouble
+    ]
+    if sentence := _wrong_order(exercise, pairs) or _turned(exercise, pairs) or _scaled(exercise, pairs):
+        return sentence
+    index = next(index for index, trial in wrong if trial is worst)
+    if sentence := _ignored(exercise, answer, worst, seed + index, fill):
+        return sentence
+    return _only_there(tried, wrong, worst)
+
+
+def _plain(value: Any) -> Any:
+    return tuple(value) if isinstance(value, list) else value
+
+
+def _wrong_order(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
+    if not all(isinstance(have, tuple) and len(have) == 2 for pair in pairs for have in pair):
+        return ""
+    if all(alike(Outcome(want), Outcome(got[::-1])) for want, got in pairs):
+        order = f"({', '.join(exercise.returns)})" if exercise.returns else "the other one"
+        return f"Both parts are right, but in the wrong order; asked for is {order}."
+    return ""
+
+
+def _parts(pairs: list[tuple[Any, Any]], index: int | None) -> list[tuple[Any, Any]] | None:
+    """The pairs' parts number `index`, or the pairs themselves; None where they are no tensors."""
+    if index is not None:
+        if not all(isinstance(have, tuple) and len(have) > index for pair in pairs for have in pair):
+            return None
+        pairs = [(want[index], got[index]) for want, got in pairs]
+    if not all(_ordinary(have) for pair in pairs for have in pair):
+        return None
+    return pairs
+
+
+def _ordinary(value: Any) -> bool:
+    """Whether something is a tensor whose numbers can be compared here."""
+    return (
+        isinstance(value, Tensor)
+        and value.device.type == "cpu"
+        and value.layout == torch.strided
+        and not value.is_complex()
+    )
+
+
+def _each_part(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> list[tuple[str, list[tuple[Tensor, Tensor]]]]:
+    """("weights", [(expected, got), …]) for each part of what is returned that differs somewhere."""
+    indices = [None] if not isinstance(pairs[0][0], tuple) else range(len(pairs[0][0]))
+    found = []
+    for index in indices:
+        parts = _parts(pairs, index)
+        if parts is None or all(close(got, want) for want, got in parts):
+            continue
+        names = exercise.returns
+        name = names[index or 0] if len(names) > (index or 0) else "result"
+        found.append((name, parts))
+    return found
+
+
+def _turned(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
+    for name, parts in _each_part(exercise, pairs):
+        if all(want.dim() >= 2 and got.dim() >= 2 and close(got.transpose(-2, -1), want) for want, got in parts):
+            return f"Your {name} would be right if the last two axes were exchanged: rows and columns are swapped."
+    return ""
+
+
+def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
+    for name, parts in _each_part(exercise, pairs):
+        if not all(w.is_floating_point() and g.shape == w.shape and bool(g.isfinite().all()) for w, g in parts):
+            continue
+        factors = [(got.double() * want.double()).sum() / want.double().square().sum() for want, got in parts]
+        factored = zip(parts, factors, strict=True)
+        fits = all(close(got.double() / factor, want.double(), 1e-4) for (want, got), factor in factored)
+        spread = max(factors) - min(factors)
+        if fits and all(factor.isfinite() and factor != 0 for factor in factors) and abs(spread) < 1e-4:
+            factor = float(factors[0])
+            if math.isclose(factor, -1, rel_tol=1e-4):
+                return f"Your {name}: the sign is wrong, and only the sign."
+            return f"Every number of your {name} is {factor:.4g} times the expected one."
+    return ""
+
+
+def _ignored(exercise: Exercise, answer: Callable, trial: Any, seed: int, fill: int) -> str:
+    """An input that the reference listens to and the answer does not."""
+    names = list(input_names(form_of(exercise), trial.case))
+    generator = torch.Generator().manual_seed(seed + 7)
+    for position, value in enumerate(trial.case.arguments):
+        other = _another(value, generator)
+        if other is None:
+            continue
+        arguments = tuple(
+            other if i == position or (value is earlier and i < position) else earlier
+            for i, earlier in enumerate(trial.case.arguments)
+        )
+        case = Case("changed", arguments, trial.case.keywords, build=trial.case.build,
+                    build_keywords=trial.case.build_keywords, training=trial.case.training)  # fmt: skip
+        expected = run_case(exercise, exercise.reference, case, seed)
+        if expected.trouble is not None or alike(expected, trial.expected):
+            continue
+        try:
+            with time_limit(1.0):
+                got = run_case(exercise, answer, case, seed, fill)
+        except TooSlow:
+            return ""
+        if got.trouble is None and alike(got, trial.outcome):
+            return f"Your result stays the same whatever `{names[position]}` is."
+    return ""
+
+
+def _another(value: Any, generator: torch.Generator) -> Any:
+    """A different value of the same kind, or None where there is none to draw."""
+    if not isinstance(value, Tensor) or value.numel() == 0:
+        return None
+    if value.dtype == torch.bool:
+        return ~value
+    if value.is_floating_point():
+        return torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.dtype)
+    return None
+
+
+def _only_there(tried: list, wrong: list, worst: Any) -> str:
+    """What all wrong cases share and no right one has."""
+    for group, sentence in (
+        (wrong, "It is wrong exactly where this holds: {}. Everywhere else it is right."),
+        ([pair for pair in wrong if pair[1].finding.level == worst.finding.level],
+         "That happens exactly where this holds: {}."),
+    ):  # fmt: skip
+        indices = {index for index, _ in group}
+        for trait in sorted({trait for _, trial in group for trait in traits_of(trial.case)}):
+            if len(group) < len(tried) and _with(tried, trait) == indices:
+                return sentence.format(trait)
+    return ""
+
+
+def _with(tried: list, trait: str) -> set[int]:
+    return {index for index, trial in tried if trait in traits_of(trial.case)}
+
+
+def traits_of(case: Case) -> set[str]:
+    """What can be said of a case: its own traits, and what is seen from its inputs."""
+    traits = set(case.traits)
+    inputs = [value for value in case.arguments if isinstance(value, Tensor)]
+    if any(tensor.dtype == torch.float64 for tensor in inputs):
+        traits.add("the inputs are float64")
+    if case.gradients:
+        traits.add("gradients are asked for")
+    if case.build:
+        traits.add("the module is in training mode" if case.training else "the module is in evaluation mode")
+    return traits

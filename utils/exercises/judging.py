@@ -1,0 +1,321 @@
+"""Is this what was asked for? One call's outcome against the reference's, from fundamental to subtle.
+
+Everything here works on values alone, without the learner's code: the grader judges with the same functions.
+"""
+
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from utils.exercises.calling import Outcome
+from utils.exercises.declare import Case, Exercise
+from utils.exercises.structure import dtype_name, kind_of, leaves, shown, tensors
+
+# From fundamental to subtle: of several findings the earliest is told.
+LEVELS = (
+    "unwritten", "raised", "slow", "not a module", "weights", "nothing", "structure", "shape", "dtype", "device",
+    "finite", "damage", "values", "gradients", "property",
+)  # fmt: skip
+TOLERANCE = {torch.float64: 1e-8, torch.float32: 5e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
+SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
+
+
+class NothingCompared(Exception):
+    """A check that would have passed without comparing a number: a bug of the course, and loud."""
+
+
+@dataclass(frozen=True)
+class Finding:
+    """What is wrong with one outcome."""
+
+    level: str
+    sentence: str
+    got: Any = None
+    expected: Any = None
+    lines: tuple[str, ...] = ()  # of the learner's code, where an exception came from
+
+    @property
+    def rank(self) -> int:
+        """0 for the most fundamental."""
+        return LEVELS.index(self.level)
+
+
+def require_comparable(exercise: Exercise, case: Case, expected: Outcome) -> int:
+    """How many numbers there are to compare; raises NothingCompared when the reference gives none to rely on."""
+    where = f"Exercise {exercise.number}, case {case.name!r}"
+    if expected.trouble is not None:
+        said = f"{expected.trouble.name}: {expected.trouble.message}"
+        raise NothingCompared(f"{where}: the reference itself fails: {said}")
+    count = 0
+    for _, leaf in leaves(expected.value):
+        if isinstance(leaf, Tensor):
+            if leaf.is_floating_point() and leaf.device.type != "meta" and bool(leaf.isnan().any()):
+                raise NothingCompared(f"{where}: the reference gives NaN, which nothing can be compared with.")
+            count += leaf.numel()
+        elif leaf is not None:
+            count += 1
+    if count == 0:
+        raise NothingCompared(f"{where}: the reference returns nothing that could be compared.")
+    return count
+
+
+def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -> Finding | None:
+    """The most fundamental thing that is wrong with an outcome, or None."""
+    if outcome.trouble is not None:
+        return _troubled(outcome)
+    if outcome.value is None and expected.value is not None:
+        return Finding("nothing", "Your code returns None: is the `return` missing?", None, expected.value)
+    finding = _compare(exercise, case, expected.value, outcome.value)
+    if finding is not None and finding.rank < LEVELS.index("damage"):
+        return finding
+    if outcome.damaged:
+        names = " and ".join(f"`{name}`" for name in outcome.damaged)
+        sentence = (
+            f"Your code changes its input {names} in place. Whoever calls it still needs that tensor: work on a copy, "
+            f"or use operations that return a new one (`masked_fill`, not `masked_fill_`; `x = x / y`, not `x /= y`)."
+        )
+        return Finding("damage", sentence)
+    if finding is not None:
+        return finding
+    return _compare_gradients(case, expected, outcome) if case.gradients else None
+
+
+def _troubled(outcome: Outcome) -> Finding:
+    trouble = outcome.trouble
+    if trouble.kind == "unwritten":
+        said = f": {trouble.message}" if trouble.message else "."
+        return Finding("unwritten", f"Not written yet{said}")
+    if trouble.kind == "slow":
+        return Finding("slow", trouble.message, lines=trouble.lines)
+    if trouble.kind == "not a module":
+        return Finding("not a module", f"Calling your class gives {trouble.name}, not an nn.Module.")
+    if trouble.kind == "weights":
+        return Finding("weights", trouble.message)
+    said = f": {trouble.message}" if trouble.message else ""
+    return Finding("raised", f"Your code stops with {trouble.name}{said}", lines=trouble.lines)
+
+
+def _part_name(exercise: Exercise, way: str) -> str:
+    """The name of a returned part, for the beginning of a sentence: "Your weights" or "Your result"."""
+    for index, name in enumerate(exercise.returns):
+        if len(exercise.returns) == 1 or way.startswith(f"[{index}]"):
+            rest = way if len(exercise.returns) == 1 else way.removeprefix(f"[{index}]")
+            return f"Your {name}{rest}"
+    return f"Your result{way}"
+
+
+def _compare(exercise: Exercise, case: Case, expected: Any, got: Any) -> Finding | None:
+    findings = [*_unlike(exercise, case, expected, got, "")]
+    return min(findings, key=lambda finding: finding.rank, default=None)
+
+
+def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -> list[Finding]:
+    """All findings on a nested value."""
+    if isinstance(expected, tuple | list):
+        if not isinstance(got, tuple | list) or len(got) != len(expected):
+            names = f" ({', '.join(exercise.returns)})" if len(exercise.returns) == len(expected) and not way else ""
+            kind = "tuple" if isinstance(expected, tuple) else "list"
+            sentence = f"{_part_name(exercise, way)} comes as {kind_of(got)}; "
+            sentence += f"asked for is a {kind} of {len(expected)}{names}."
+            return [Finding("structure", sentence, got, expected)]
+        pairs = zip(expected, got, strict=True)
+        return [f for i, (want, have) in enumerate(pairs) for f in _unlike(exercise, case, want, have, f"{way}[{i}]")]
+    if isinstance(expected, Mapping):
+        if not isinstance(got, Mapping) or set(got) != set(expected):
+            have = f"a dictionary with {sorted(map(str, got))}" if isinstance(got, Mapping) else kind_of(got)
+            want = sorted(map(str, expected))
+            sentence = f"{_part_name(exercise, way)} comes as {have}; asked for are {want}."
+            return [Finding("structure", sentence, got, expected)]
+        return [f for key in expected for f in _unlike(exercise, case, expected[key], got[key], f"{way}[{key!r}]")]
+    finding = _unlike_leaf(_part_name(exercise, way), case, expected, got)
+    return [] if finding is None else [finding]
+
+
+def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | None:
+    if isinstance(expected, Tensor):
+        return _unlike_tensor(name, case, expected, got)
+    if isinstance(got, Tensor) and got.numel() == 1 and got.device.type == "cpu" and isinstance(expected, int | float):
+        got = got.item()
+    if isinstance(expected, float):
+        if isinstance(got, bool) or not isinstance(got, int | float):
+            sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a number."
+            return Finding("structure", sentence, got, expected)
+        if not math.isclose(got, expected, rel_tol=case.tolerance or 1e-6, abs_tol=1e-9):
+            return Finding("values", f"{name} is {got:.6g}; expected is {expected:.6g}.", got, expected)
+        return None
+    if expected is None:
+        sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
+        return None if got is None else Finding("structure", sentence, got, expected)
+    if got is None or isinstance(got, Tensor) or (isinstance(expected, str) != isinstance(got, str)):
+        sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
+        return Finding("structure", sentence, got, expected)
+    try:
+        equal = bool(got == expected)
+    except Exception:
+        equal = False
+    sentence = f"{name} {_verb(name, 'is')} {shown(got)}; expected is {shown(expected)}."
+    return None if equal else Finding("values", sentence, got, expected)
+
+
+def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding | None:
+    if not isinstance(got, Tensor):
+        help_ = ""
+        if type(got).__module__ == "numpy":
+            help_ = " Stay with torch: NumPy arrays carry no gradients and do not go to a GPU."
+        elif isinstance(got, int | float) or (isinstance(got, list | tuple) and not tensors(got)):
+            help_ = " Numbers taken out of tensors (`.item()`, `float(…)`, `.tolist()`) carry no gradients."
+        sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a Tensor.{help_}"
+        return Finding("structure", sentence, got, expected)
+    got = got.detach().as_subclass(Tensor)
+    if got.layout != torch.strided or got.is_quantized:
+        return Finding("structure", f"{name} {_verb(name, 'is')} not an ordinary, dense Tensor.", got.shape, expected)
+    if got.shape != expected.shape:
+        sentence = f"{name} {_verb(name, 'has')} the shape {tuple(got.shape)}; expected is {tuple(expected.shape)}."
+        return Finding("shape", sentence, got, expected)
+    if got.dtype != expected.dtype:
+        return Finding("dtype", _dtype_sentence(name, expected, got), got, expected)
+    if got.device != expected.device:
+        sentence = (
+            f"{name} {_verb(name, 'lies')} on the device {got.device}, where {expected.device} is expected: create "
+            f"tensors with `device=…`, or derive them from an input."
+        )
+        return Finding("device", sentence, got, expected)
+    if got.device.type == "meta":  # a device without memory: there is nothing further to compare
+        return None
+    if got.is_floating_point() and not bool(got.isfinite().all()) and bool(expected.isfinite().all()):
+        what = "NaN" if bool(got.isnan().any()) else "infinite numbers"
+        count = int((~got.isfinite()).sum())
+        sentence = (
+            f"{name} {_verb(name, 'contains')} {what} ({count} of {got.numel()} numbers), where all should be finite."
+        )
+        return Finding("finite", sentence, got, expected)
+    if close(got, expected, case.tolerance):
+        return None
+    if got.dtype == torch.float64 and close(got, expected, SINGLE):
+        sentence = (
+            f"{name} {_verb(name, 'is')} right to about seven digits only, though the inputs are float64: something in "
+            f"between is float32, such as a `torch.zeros(…)` without `dtype=`, or a `.float()`."
+        )
+        return Finding("values", sentence, got, expected)
+    return Finding(
+        "values", f"{name} {_verb(name, 'is')} not the expected numbers{_where(got, expected)}.", got, expected
+    )
+
+
+PLURAL = {"has": "have", "is": "are", "lies": "lie", "contains": "contain"}
+
+
+def _verb(name: str, singular: str) -> str:
+    """The verb that goes with a part's name: "Your weights have", "Your output has"."""
+    return PLURAL[singular] if name.endswith("s") else singular
+
+
+def _dtype_sentence(name: str, expected: Tensor, got: Tensor) -> str:
+    have, want = dtype_name(got.dtype), dtype_name(expected.dtype)
+    sentence = f"{name} {_verb(name, 'has')} the dtype {have}; expected is {want}"
+    if expected.dtype == torch.bool:
+        return sentence + ": masks are True and False here. `.bool()` or a comparison makes one."
+    if got.dtype == torch.float64:
+        return sentence + ", as the inputs have: something in between was made as float64, and that spreads."
+    if expected.dtype == torch.float64:
+        return sentence + ", as the inputs have: keep to the dtype you are given instead of converting."
+    return sentence + "."
+
+
+def _where(got: Tensor, expected: Tensor) -> str:
+    """Where the largest difference stands, for a tensor too large to read."""
+    if got.numel() <= 1:
+        return ""
+    off = (got.double() - expected.double()).abs().nan_to_num(nan=math.inf, posinf=math.inf)
+    at = [int(i) for i in torch.unravel_index(off.argmax(), got.shape)]
+    have, want = got[tuple(at)].item(), expected[tuple(at)].item()
+    pattern = " (at {}: {:.4g}, expected {:.4g})" if isinstance(have, float) else " (at {}: {}, expected {})"
+    return pattern.format(at, have, want)
+
+
+def close(got: Tensor, expected: Tensor, tolerance: float | None = None) -> bool:
+    """Whether two tensors of one shape hold the same numbers, NaN being equal to NaN: to the letter for whole numbers
+    and truth values, else within a tolerance relative to the largest expected number.
+    """
+    got, expected = got.detach(), expected.detach()
+    if got.shape != expected.shape or got.device != expected.device:
+        return False
+    if not (got.is_floating_point() or expected.is_floating_point()):
+        return bool((got == expected).all())
+    tolerance = tolerance or max(TOLERANCE.get(got.dtype, 1e-6), TOLERANCE.get(expected.dtype, 1e-6))
+    got, expected = got.double(), expected.double()
+    finite = expected.isfinite()
+    scale = expected[finite].abs().max().item() if bool(finite.any()) else 1.0
+    near = (got - expected).abs() <= tolerance * scale + 1e-12
+    same = (got == expected) | (got.isnan() & expected.isnan())
+    return bool((torch.where(finite, near, same)).all())
+
+
+def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Finding | None:
+    wanted, got = expected.gradients or {}, outcome.gradients or {}
+    for name, want in wanted.items():
+        have = got.get(name)
+        if want is None or name not in got:
+            continue
+        if have is None:
+            if bool((want == 0).all()):
+                continue
+            sentence = (
+                f"The numbers are right, but no gradient flows back to `{name}`, so nothing before it could learn: "
+                f"`.detach()`, `.data`, `.item()`, `no_grad` and new tensors made of numbers cut it off."
+            )
+            return Finding("gradients", sentence, None, want)
+        if not bool(have.isfinite().all()):
+            sentence = f"The numbers are right, but the gradient of `{name}` contains NaN or infinite numbers."
+            return Finding("gradients", sentence, have, want)
+        if not close(have, want, 1e-3 if want.dtype == torch.float32 else 1e-6):
+            sentence = f"The numbers are right, but the gradient of `{name}` is not{_where(have, want)}."
+            return Finding("gradients", sentence, have, want)
+    return None
+
+
+def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
+    """Whether two outcomes are the same, errors and damage included: how a misconception is recognised."""
+    if (one.trouble is None) != (other.trouble is None):
+        return False
+    if one.trouble is not None:
+        return (one.trouble.kind, one.trouble.name, one.trouble.message) == (
+            other.trouble.kind, other.trouble.name, other.trouble.message,
+        )  # fmt: skip
+    if set(one.damaged) != set(other.damaged):
+        return False
+    if one.gradients is not None and other.gradients is not None and not _same_gradients(one, other):
+        return False
+    mine, theirs = list(leaves(one.value)), list(leaves(other.value))
+    if len(mine) != len(theirs):
+        return False
+    return all(a == b and _alike_leaf(x, y, tolerance) for (a, x), (b, y) in zip(mine, theirs, strict=True))
+
+
+def _same_gradients(one: Outcome, other: Outcome) -> bool:
+    for name, gradient in one.gradients.items():
+        counterpart = other.gradients.get(name)
+        if (gradient is None) != (counterpart is None):
+            return False
+        if gradient is not None and not close(gradient, counterpart, 1e-3 if gradient.dtype == torch.float32 else 1e-6):
+            return False
+    return True
+
+
+def _alike_leaf(one: Any, other: Any, tolerance: float | None) -> bool:
+    if isinstance(one, Tensor) != isinstance(other, Tensor):
+        return False
+    if isinstance(one, Tensor):
+        if one.device != other.device or one.dtype != other.dtype or one.shape != other.shape:
+            return False
+        return one.device.type == "meta" or close(one, other, tolerance)
+    if isinstance(one, float) and isinstance(other, float):
+        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9) or (math.isnan(one) and math.isnan(other))
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:
+        return False

@@ -1,0 +1,84 @@
+"""What goes into a call and what comes out of it: tensors, numbers, and lists, tuples and dictionaries of them."""
+
+from collections.abc import Iterator, Mapping
+from typing import Any
+
+import torch
+from torch import Tensor
+
+SHOWN = 24  # numbers of a tensor that a message shows
+
+
+def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
+    """Every part of a nested value with the way to it: ("[0]['table'][2]", part)."""
+    if isinstance(value, Mapping):
+        for key, part in value.items():
+            yield from leaves(part, f"{path}[{key!r}]")
+    elif isinstance(value, list | tuple):
+        for index, part in enumerate(value):
+            yield from leaves(part, f"{path}[{index}]")
+    else:
+        yield path, value
+
+
+def tensors(value: Any) -> list[Tensor]:
+    """The tensors in a nested value, in order."""
+    return [part for _, part in leaves(value) if isinstance(part, Tensor)]
+
+
+def size(value: Any) -> int:
+    """How much there is to read: numbers in all tensors."""
+    return sum(part.numel() if isinstance(part, Tensor) else 1 for _, part in leaves(value))
+
+
+def kind_of(value: Any) -> str:
+    """What something is, in words: "a Tensor of shape (2, 3)", "None", "a tuple of 2"."""
+    if value is None:
+        return "None"
+    if isinstance(value, Tensor):
+        return f"a Tensor of shape {tuple(value.shape)}"
+    if isinstance(value, tuple | list):
+        return f"a {type(value).__name__} of {len(value)}"
+    name = type(value).__name__
+    article = "an" if name[:1].lower() in "aeiou" else "a"
+    return f"{article} {type(value).__module__}.{name}" if type(value).__module__ == "numpy" else f"{article} {name}"
+
+
+def shown(value: Any) -> str:
+    """A value in short: every number of a small tensor, shape and kind of a large one."""
+    if isinstance(value, Tensor):
+        return _shown_tensor(value)
+    if isinstance(value, float):
+        return f"{value:.4g}"
+    if isinstance(value, tuple | list):
+        inside = ", ".join(shown(part) for part in value)
+        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+    if isinstance(value, torch.nn.Module):
+        return f"a {type(value).__name__}"
+    if callable(value):
+        return f"the function {getattr(value, '__name__', '')}".rstrip()
+    text = repr(value)
+    return text if len(text) <= 200 else text[:200] + " …"
+
+
+def _shown_tensor(tensor: Tensor) -> str:
+    shape = "×".join(map(str, tensor.shape)) or "one number"
+    kind = "" if tensor.dtype in (torch.float32, torch.int64, torch.bool) else f", {dtype_name(tensor.dtype)}"
+    if tensor.device.type == "meta":
+        return f"({shape}{kind}, on the device meta)"
+    if tensor.numel() > SHOWN:
+        return f"({shape}{kind}, too many to show)"
+    return f"({shape}{kind}) {_numbers(tensor.detach().cpu().tolist())}"
+
+
+def _numbers(nested: Any) -> str:
+    if isinstance(nested, list):
+        return "[" + ", ".join(_numbers(part) for part in nested) + "]"
+    if isinstance(nested, bool):
+        return str(nested)
+    return f"{nested:.4g}" if isinstance(nested, float) else str(nested)
+
+
+def dtype_name(dtype: torch.dtype) -> str:
+    """float32 for torch.float32."""
+    return str(dtype).removeprefix("torch.")
