@@ -41,7 +41,7 @@ class Settings:
     tying: str = "three-way"
     attention_bias: bool = True
     # the training (§5)
-    updates: int = 1000
+    updates: int = 3000
     batch_tokens: int = 1024  # target tokens a batch, per process
     accumulate: int = 1  # batches an update
     schedule: str = "inverse-sqrt"
@@ -130,7 +130,7 @@ TINY = Settings()
 MULTI30K = replace(
     TINY, preset="multi30k", corpus="multi30k", tokeniser="bpe", layers=4, norm="pre", dropout=0.3,
     updates=8000, batch_tokens=8192, peak=5e-3, warmup=2000, cooldown=0.0, average=10, clip=1.0,
-    validate_every=250, checkpoint_every=250,
+    validate_every=100, checkpoint_every=100,
 )  # fmt: skip
 # What 20 minutes on 2 cores can use: less dropout, smaller batches, a schedule that ends in time.
 MULTI30K_CPU = replace(
