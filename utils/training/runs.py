@@ -107,8 +107,13 @@ class RunFolder:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Writes a text file atomically, and makes its folder if need be."""
+
+    def write(temporary: Path) -> None:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def new_run_path(settings: Settings) -> Path:
