@@ -134,7 +134,7 @@ MULTI30K = replace(
 )  # fmt: skip
 # What 20 minutes on 2 cores can use: less dropout, smaller batches, a schedule that ends in time.
 MULTI30K_CPU = replace(
-    MULTI30K, vocab_size=8000, dropout=0.2, updates=9500, batch_tokens=1024, peak=3e-3, warmup=500, cooldown=0.5,
+    MULTI30K, vocab_size=8000, dropout=0.2, updates=9000, batch_tokens=1024, peak=3e-3, warmup=500, cooldown=0.5,
     average=1, validate_every=500, checkpoint_every=500,
 )  # fmt: skip
 BASE = replace(
