@@ -33,6 +33,11 @@ def main() -> None:
     except CourseError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
+    except (RuntimeError, MemoryError) as error:
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        print("Error: The memory does not suffice: lower --batch-tokens or take a smaller --preset.", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)

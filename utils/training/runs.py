@@ -97,8 +97,13 @@ class RunFolder:
 
     def append_metric(self, record: dict) -> None:
         """Adds a line to metrics.jsonl."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with self.metrics_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise CourseError(
+                f"{self.metrics_file} cannot be written ({error.strerror or error}): make room, then `resume` this run."
+            ) from None
 
     def cut_metrics(self, update: int) -> None:
         """Drops the records after an update: the resumed run writes them again."""
