@@ -259,3 +259,19 @@ def test_help_lists_the_commands():
     assert done.returncode == 0
     for command in ("train", "resume", "translate", "evaluate", "bench"):
         assert command in done.stdout
+
+
+def test_too_little_memory_is_told_in_a_sentence_and_a_bug_is_not_hidden(utils, monkeypatch):
+    def fail(message):
+        def command(*arguments, **options):
+            raise RuntimeError(message)
+
+        return command
+
+    monkeypatch.setattr("utils.commands.evaluating.evaluate_run", fail("CUDA out of memory. Tried to allocate 2 GiB"))
+    monkeypatch.setattr("utils.training.runs.find_run", lambda path: None)
+    status, _, err = utils("evaluate")
+    assert status == 1 and "lower --batch-tokens" in err
+    monkeypatch.setattr("utils.commands.evaluating.evaluate_run", fail("a bug of ours"))
+    with pytest.raises(RuntimeError, match="a bug of ours"):
+        utils("evaluate")

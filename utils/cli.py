@@ -33,6 +33,11 @@ def main() -> None:
     except CourseError as error:
         print(f"Error: {error}", file=sys.stderr)
         sys.exit(1)
+    except (RuntimeError, MemoryError) as error:
+        if "memory" not in str(error).lower() and not isinstance(error, MemoryError):
+            raise
+        print("Error: The memory does not suffice: lower --batch-tokens or take a smaller --preset.", file=sys.stderr)
+        sys.exit(1)
     except KeyboardInterrupt:
         print("Interrupted.", file=sys.stderr)
         sys.exit(130)
@@ -174,36 +179,39 @@ BenchData = Annotated[
 BenchOut = Annotated[Path | None, typer.Option(help="JSON file for the figures; bench/… by default")]
 
 
+RoundsOption = Annotated[int, typer.Option(help="how often everything is timed again")]
+
+
 @bench_app.command("train")
-def bench_train(data_dir: BenchData = None, out: BenchOut = None, rounds: int = 8) -> None:
+def bench_train(data_dir: BenchData = None, out: BenchOut = None, rounds: RoundsOption = 2) -> None:
     """Training updates: ours, torch.nn.Transformer and, where installed, Marian."""
     from utils import bench
 
-    _bench(bench.bench_train, bench.print_train, "train", data_dir, out, rounds)
+    _bench(bench.bench_train, "train", data_dir, out, rounds)
 
 
 @bench_app.command("decode")
-def bench_decode(data_dir: BenchData = None, out: BenchOut = None, rounds: int = 3) -> None:
+def bench_decode(data_dir: BenchData = None, out: BenchOut = None, rounds: RoundsOption = 3) -> None:
     """Greedy and beam decoding: ours, torch.nn.Transformer without cache and, where installed, Marian."""
     from utils import bench
 
-    _bench(bench.bench_decode, bench.print_decode, "decode", data_dir, out, rounds)
+    _bench(bench.bench_decode, "decode", data_dir, out, rounds)
 
 
 @bench_app.command("data")
-def bench_data(data_dir: BenchData = None, out: BenchOut = None, rounds: int = 3) -> None:
+def bench_data(data_dir: BenchData = None, out: BenchOut = None, rounds: RoundsOption = 3) -> None:
     """The loader: its share of a training epoch, and torchtext's iterator beside it."""
     from utils import bench
 
-    _bench(bench.bench_data, bench.print_data, "data", data_dir, out, rounds)
+    _bench(bench.bench_data, "data", data_dir, out, rounds)
 
 
-def _bench(measure, show, name: str, data_dir: Path | None, out: Path | None, rounds: int) -> None:
-    from utils.bench import write_json
+def _bench(measure, name: str, data_dir: Path | None, out: Path | None, rounds: int) -> None:
+    from utils.bench import print_report
 
-    result = measure(data_dir=data_dir, rounds=rounds)
-    show(result)
-    console.print(f"written {write_json(result, out or Path('bench') / f'{name}.json')}")
+    out = out or Path("bench") / f"{name}.json"
+    print_report(measure(data_dir=data_dir, out=out, rounds=rounds), console)
+    console.print(f"written {out}")
 
 
 def _register() -> None:

@@ -64,200 +64,91 @@ def sub(conjunction: str, inner: Clause) -> Subordinate:
     return Subordinate(CONJUNCTIONS[conjunction], inner)
 
 
+# fmt: off
 MAIN = [
     # verb second; do-support; the bracket of prefix, participle, infinitive
     (clause(COOK, "backen", object=BREAD), "The cook bakes the bread.", "Der Koch backt das Brot."),
-    (
-        clause(phrase("the cook", True), "backen", object=BREAD),
-        "The cooks bake the bread.",
-        "Die Köche backen das Brot.",
-    ),
+    (clause(phrase("the cook", True), "backen", object=BREAD), "The cooks bake the bread.",
+     "Die Köche backen das Brot."),
     (clause(Pronoun("I"), "backen", object=BREAD), "I bake the bread.", "Ich backe das Brot."),
     (clause(COOK, "backen", tense="past", object=BREAD), "The cook baked the bread.", "Der Koch backte das Brot."),
-    (
-        clause(COOK, "backen", tense="perfect", object=BREAD, time="today"),
-        "The cook has baked the bread today.",
-        "Der Koch hat heute das Brot gebacken.",
-    ),
-    (
-        clause(COOK, "backen", object=BREAD, modal="can", time="today"),
-        "The cook can bake the bread today.",
-        "Der Koch kann heute das Brot backen.",
-    ),
-    (
-        clause(COOK, "backen", object=BREAD, modal="will", time="tomorrow", front="time"),
-        "Tomorrow the cook will bake the bread.",
-        "Morgen wird der Koch das Brot backen.",
-    ),
-    (
-        clause(BOY, "einschalten", object=LAMP, manner="quickly"),
-        "The boy switches on the lamp quickly.",
-        "Der Junge schaltet die Lampe schnell ein.",
-    ),
-    (
-        clause(BOY, "abholen", object=Pronoun("she"), time="at half past three"),
-        "The boy picks her up at half past three.",
-        "Der Junge holt sie um halb vier ab.",
-    ),
-    (
-        clause(BOY, "einschalten", tense="perfect", object=LAMP),
-        "The boy has switched on the lamp.",
-        "Der Junge hat die Lampe eingeschaltet.",
-    ),
-    (
-        clause(BOY, "einschalten", object=LAMP, modal="must"),
-        "The boy must switch on the lamp.",
-        "Der Junge muss die Lampe einschalten.",
-    ),
-    (
-        clause(BOY, "laufen", tense="perfect", place=at("to the station", True)),
-        "The boy has run to the station.",
-        "Der Junge ist zum Bahnhof gelaufen.",
-    ),
-    (
-        clause(GIRL, "gehen", place=at("into the dark garden", True), manner="slowly"),
-        "The girl goes slowly into the dark garden.",
-        "Das Mädchen geht langsam in den dunklen Garten.",
-    ),
+    (clause(COOK, "backen", tense="perfect", object=BREAD, time="today"),
+     "The cook has baked the bread today.", "Der Koch hat heute das Brot gebacken."),
+    (clause(COOK, "backen", object=BREAD, modal="can", time="today"),
+     "The cook can bake the bread today.", "Der Koch kann heute das Brot backen."),
+    (clause(COOK, "backen", object=BREAD, modal="will", time="tomorrow", front="time"),
+     "Tomorrow the cook will bake the bread.", "Morgen wird der Koch das Brot backen."),
+    (clause(BOY, "einschalten", object=LAMP, manner="quickly"),
+     "The boy switches on the lamp quickly.", "Der Junge schaltet die Lampe schnell ein."),
+    (clause(BOY, "abholen", object=Pronoun("she"), time="at half past three"),
+     "The boy picks her up at half past three.", "Der Junge holt sie um halb vier ab."),
+    (clause(BOY, "einschalten", tense="perfect", object=LAMP), "The boy has switched on the lamp.",
+     "Der Junge hat die Lampe eingeschaltet."),
+    (clause(BOY, "einschalten", object=LAMP, modal="must"), "The boy must switch on the lamp.",
+     "Der Junge muss die Lampe einschalten."),
+    (clause(BOY, "laufen", tense="perfect", place=at("to the station", True)),
+     "The boy has run to the station.", "Der Junge ist zum Bahnhof gelaufen."),
+    (clause(GIRL, "gehen", place=at("into the dark garden", True), manner="slowly"),
+     "The girl goes slowly into the dark garden.", "Das Mädchen geht langsam in den dunklen Garten."),
     # time before manner before place; a fronted place or time inverts
-    (
-        clause(BOY, "schlafen", time="every day", place=at("in the room")),
-        "The boy sleeps in the room every day.",
-        "Der Junge schläft jeden Tag im Zimmer.",
-    ),
-    (
-        clause(BOY, "schlafen", place=at("in the small room"), front="place"),
-        "In the small room the boy sleeps.",
-        "Im kleinen Zimmer schläft der Junge.",
-    ),
-    (
-        clause(
-            GIRL,
-            "warten",
-            object=phrase("the bus"),
-            place=at("in the park"),
-            time="yesterday",
-            tense="past",
-            front="time",
-        ),
-        "Yesterday the girl waited for the bus in the park.",
-        "Gestern wartete das Mädchen im Park auf den Bus.",
-    ),
+    (clause(BOY, "schlafen", time="every day", place=at("in the room")),
+     "The boy sleeps in the room every day.", "Der Junge schläft jeden Tag im Zimmer."),
+    (clause(BOY, "schlafen", place=at("in the small room"), front="place"),
+     "In the small room the boy sleeps.", "Im kleinen Zimmer schläft der Junge."),
+    (clause(GIRL, "warten", object=phrase("the bus"), place=at("in the park"), time="yesterday", tense="past",
+            front="time"), "Yesterday the girl waited for the bus in the park.",
+     "Gestern wartete das Mädchen im Park auf den Bus."),
     # objects
-    (
-        clause(GIRL, "geben", object=phrase("a apple"), recipient=phrase("the child")),
-        "The girl gives the child an apple.",
-        "Das Mädchen gibt dem Kind einen Apfel.",
-    ),
-    (
-        clause(GIRL, "helfen", object=phrase("the small child", True)),
-        "The girl helps the small children.",
-        "Das Mädchen hilft den kleinen Kindern.",
-    ),
-    (
-        clause(ProperName(NAMES["Anna"]), "kaufen", object=phrase("bare red apple", True, 3)),
-        "Anna buys three red apples.",
-        "Anna kauft drei rote Äpfel.",
-    ),
-    (
-        clause(Pronoun("we"), "trinken", object=phrase("bare cold milk"), frequency="often"),
-        "We often drink cold milk.",
-        "Wir trinken oft kalte Milch.",
-    ),
+    (clause(GIRL, "geben", object=phrase("a apple"), recipient=phrase("the child")),
+     "The girl gives the child an apple.", "Das Mädchen gibt dem Kind einen Apfel."),
+    (clause(GIRL, "helfen", object=phrase("the small child", True)), "The girl helps the small children.",
+     "Das Mädchen hilft den kleinen Kindern."),
+    (clause(ProperName(NAMES["Anna"]), "kaufen", object=phrase("bare red apple", True, 3)),
+     "Anna buys three red apples.", "Anna kauft drei rote Äpfel."),
+    (clause(Pronoun("we"), "trinken", object=phrase("bare cold milk"), frequency="often"),
+     "We often drink cold milk.", "Wir trinken oft kalte Milch."),
     # what is new stands late, behind manner and place; what is known stands early
-    (
-        clause(BOY, "lesen", object=phrase("a book"), manner="slowly", place=at("in the garden")),
-        "The boy reads a book slowly in the garden.",
-        "Der Junge liest langsam im Garten ein Buch.",
-    ),
-    (
-        clause(BOY, "lesen", object=BOOK, manner="slowly", place=at("in the garden")),
-        "The boy reads the book slowly in the garden.",
-        "Der Junge liest das Buch langsam im Garten.",
-    ),
-    (
-        clause(BOY, "trinken", tense="perfect", object=phrase("bare tea"), manner="quickly"),
-        "The boy has drunk tea quickly.",
-        "Der Junge hat schnell Tee getrunken.",
-    ),
-    (
-        clause(
-            BOY, "kaufen", tense="perfect", object=phrase("any apple", True), place=at("at the market"), negated=True
-        ),
-        "The boy has not bought any apples at the market.",
-        "Der Junge hat auf dem Markt keine Äpfel gekauft.",
-    ),
-    (
-        clause(BOY, "geben", object=phrase("bare apple", True, 2), recipient=phrase("the child"), manner="quickly"),
-        "The boy gives the child two apples quickly.",
-        "Der Junge gibt dem Kind schnell zwei Äpfel.",
-    ),
-    (
-        clause(BOY, "helfen", object=phrase("a child"), manner="patiently"),
-        "The boy helps a child patiently.",
-        "Der Junge hilft einem Kind geduldig.",
-    ),
-    (
-        clause(GIRL, "bringen", object=BREAD, recipient=phrase("the cook"), frequency="always"),
-        "The girl always brings the cook the bread.",
-        "Das Mädchen bringt dem Koch immer das Brot.",
-    ),
+    (clause(BOY, "lesen", object=phrase("a book"), manner="slowly", place=at("in the garden")),
+     "The boy reads a book slowly in the garden.", "Der Junge liest langsam im Garten ein Buch."),
+    (clause(BOY, "lesen", object=BOOK, manner="slowly", place=at("in the garden")),
+     "The boy reads the book slowly in the garden.", "Der Junge liest das Buch langsam im Garten."),
+    (clause(BOY, "trinken", tense="perfect", object=phrase("bare tea"), manner="quickly"),
+     "The boy has drunk tea quickly.", "Der Junge hat schnell Tee getrunken."),
+    (clause(BOY, "kaufen", tense="perfect", object=phrase("any apple", True), place=at("at the market"), negated=True),
+     "The boy has not bought any apples at the market.", "Der Junge hat auf dem Markt keine Äpfel gekauft."),
+    (clause(BOY, "geben", object=phrase("bare apple", True, 2), recipient=phrase("the child"), manner="quickly"),
+     "The boy gives the child two apples quickly.", "Der Junge gibt dem Kind schnell zwei Äpfel."),
+    (clause(BOY, "helfen", object=phrase("a child"), manner="patiently"),
+     "The boy helps a child patiently.", "Der Junge hilft einem Kind geduldig."),
+    (clause(GIRL, "bringen", object=BREAD, recipient=phrase("the cook"), frequency="always"),
+     "The girl always brings the cook the bread.", "Das Mädchen bringt dem Koch immer das Brot."),
     # negation
     (clause(BOY, "schlafen", negated=True), "The boy does not sleep.", "Der Junge schläft nicht."),
-    (
-        clause(BOY, "lesen", negated=True, object=BOOK),
-        "The boy does not read the book.",
-        "Der Junge liest das Buch nicht.",
-    ),
-    (
-        clause(BOY, "kaufen", negated=True, object=phrase("a book"), tense="past"),
-        "The boy did not buy a book.",
-        "Der Junge kaufte kein Buch.",
-    ),
-    (
-        clause(BOY, "kaufen", negated=True, object=phrase("any apple", True), tense="perfect"),
-        "The boy has not bought any apples.",
-        "Der Junge hat keine Äpfel gekauft.",
-    ),
-    (
-        clause(BOY, "schlafen", negated=True, place=at("in the house")),
-        "The boy does not sleep in the house.",
-        "Der Junge schläft nicht im Haus.",
-    ),
-    (
-        clause(BOY, "aufstehen", negated=True, modal="want"),
-        "The boy does not want to get up.",
-        "Der Junge will nicht aufstehen.",
-    ),
-    (
-        clause(BOY, "lesen", negated=True, modal="can", object=BOOK),
-        "The boy cannot read the book.",
-        "Der Junge kann das Buch nicht lesen.",
-    ),
+    (clause(BOY, "lesen", negated=True, object=BOOK), "The boy does not read the book.",
+     "Der Junge liest das Buch nicht."),
+    (clause(BOY, "kaufen", negated=True, object=phrase("a book"), tense="past"),
+     "The boy did not buy a book.", "Der Junge kaufte kein Buch."),
+    (clause(BOY, "kaufen", negated=True, object=phrase("any apple", True), tense="perfect"),
+     "The boy has not bought any apples.", "Der Junge hat keine Äpfel gekauft."),
+    (clause(BOY, "schlafen", negated=True, place=at("in the house")), "The boy does not sleep in the house.",
+     "Der Junge schläft nicht im Haus."),
+    (clause(BOY, "aufstehen", negated=True, modal="want"), "The boy does not want to get up.",
+     "Der Junge will nicht aufstehen."),
+    (clause(BOY, "lesen", negated=True, modal="can", object=BOOK), "The boy cannot read the book.",
+     "Der Junge kann das Buch nicht lesen."),
     (clause(phrase("no child"), "schlafen"), "No child sleeps.", "Kein Kind schläft."),
     # questions: the verb first
     (clause(HE, "zuhören", object=GIRL, question=True), "Does he listen to the girl?", "Hört er dem Mädchen zu?"),
-    (
-        clause(BOY, "lesen", object=BOOK, tense="perfect", question=True),
-        "Has the boy read the book?",
-        "Hat der Junge das Buch gelesen?",
-    ),
-    (
-        clause(BOY, "lesen", object=BOOK, modal="want", question=True),
-        "Does the boy want to read the book?",
-        "Will der Junge das Buch lesen?",
-    ),
-    (
-        Clause(phrase("the soup"), None, predicate=ADJECTIVES["hot"], question=True),
-        "Is the soup hot?",
-        "Ist die Suppe heiß?",
-    ),
-    (
-        Clause(phrase("the coat"), None, predicate=ADJECTIVES["expensive"], negated=True),
-        "The coat is not expensive.",
-        "Der Mantel ist nicht teuer.",
-    ),
+    (clause(BOY, "lesen", object=BOOK, tense="perfect", question=True), "Has the boy read the book?",
+     "Hat der Junge das Buch gelesen?"),
+    (clause(BOY, "lesen", object=BOOK, modal="want", question=True), "Does the boy want to read the book?",
+     "Will der Junge das Buch lesen?"),
+    (Clause(phrase("the soup"), None, predicate=ADJECTIVES["hot"], question=True), "Is the soup hot?",
+     "Ist die Suppe heiß?"),
+    (Clause(phrase("the coat"), None, predicate=ADJECTIVES["expensive"], negated=True), "The coat is not expensive.",
+     "Der Mantel ist nicht teuer."),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("item", "english", "german"), MAIN)
@@ -323,48 +214,26 @@ def relative(text: str, plural: bool, **rest: object) -> NounPhrase:
     return start._replace(relative=clause(slots.pop("subject"), slots.pop("verb"), **slots))
 
 
+# fmt: off
 RELATIVES = [
-    (
-        relative("the man", False, subject="gap", verb="backen", object=BREAD),
-        "The man who bakes the bread laughs.",
-        "Der Mann, der das Brot backt, lacht.",
-    ),
-    (
-        relative("the woman", False, subject="gap", verb="lesen", object=BOOK, tense="perfect"),
-        "The woman who has read the book laughs.",
-        "Die Frau, die das Buch gelesen hat, lacht.",
-    ),
-    (
-        relative("the child", True, subject="gap", verb="aufstehen"),
-        "The children who get up laugh.",
-        "Die Kinder, die aufstehen, lachen.",
-    ),
-    (
-        relative("the man", False, subject=GIRL, verb="sehen", object="gap"),
-        "The man that the girl sees laughs.",
-        "Der Mann, den das Mädchen sieht, lacht.",
-    ),
-    (
-        relative("the woman", False, subject=BOY, verb="helfen", object="gap"),
-        "The woman that the boy helps laughs.",
-        "Die Frau, der der Junge hilft, lacht.",
-    ),
-    (
-        relative("the child", True, subject=BOY, verb="zuhören", object="gap", modal="can"),
-        "The children that the boy can listen to laugh.",
-        "Die Kinder, denen der Junge zuhören kann, lachen.",
-    ),
-    (
-        relative("the guest", False, subject=BOY, verb="warten", object="gap", negated=True),
-        "The guest that the boy does not wait for laughs.",
-        "Der Gast, auf den der Junge nicht wartet, lacht.",
-    ),
-    (
-        relative("the girl", True, subject=BOY, verb="spielen", object="gap", tense="past"),
-        "The girls that the boy played with laugh.",
-        "Die Mädchen, mit denen der Junge spielte, lachen.",
-    ),
+    (relative("the man", False, subject="gap", verb="backen", object=BREAD),
+     "The man who bakes the bread laughs.", "Der Mann, der das Brot backt, lacht."),
+    (relative("the woman", False, subject="gap", verb="lesen", object=BOOK, tense="perfect"),
+     "The woman who has read the book laughs.", "Die Frau, die das Buch gelesen hat, lacht."),
+    (relative("the child", True, subject="gap", verb="aufstehen"),
+     "The children who get up laugh.", "Die Kinder, die aufstehen, lachen."),
+    (relative("the man", False, subject=GIRL, verb="sehen", object="gap"),
+     "The man that the girl sees laughs.", "Der Mann, den das Mädchen sieht, lacht."),
+    (relative("the woman", False, subject=BOY, verb="helfen", object="gap"),
+     "The woman that the boy helps laughs.", "Die Frau, der der Junge hilft, lacht."),
+    (relative("the child", True, subject=BOY, verb="zuhören", object="gap", modal="can"),
+     "The children that the boy can listen to laugh.", "Die Kinder, denen der Junge zuhören kann, lachen."),
+    (relative("the guest", False, subject=BOY, verb="warten", object="gap", negated=True),
+     "The guest that the boy does not wait for laughs.", "Der Gast, auf den der Junge nicht wartet, lacht."),
+    (relative("the girl", True, subject=BOY, verb="spielen", object="gap", tense="past"),
+     "The girls that the boy played with laugh.", "Die Mädchen, mit denen der Junge spielte, lachen."),
 ]
+# fmt: on
 
 
 @pytest.mark.parametrize(("subject", "english", "german"), RELATIVES)

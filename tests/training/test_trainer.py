@@ -2,6 +2,7 @@
 
 import json
 import math
+from pathlib import Path
 
 import pytest
 import torch
@@ -212,3 +213,28 @@ def test_trainer_is_exported_for_chapters():
     from utils.training import Trainer as exported
 
     assert exported is Trainer and Settings and preset_settings
+
+
+def test_learned_positions_leave_out_what_they_cannot_number(small_settings, tmp_path):
+    trainer = train(replace(small_settings, positions="learned", max_len=6), tmp_path / "run")
+    assert trainer.train_batches.left_out > 0
+    assert int(trainer.train_batches.target.lengths.max()) <= 7  # BEGIN, six positions
+
+
+def test_a_full_disk_ends_in_a_sentence(small_settings, tmp_path, monkeypatch):
+    with new_run(small_settings, tmp_path / "run") as trainer:
+        monkeypatch.setattr(RunFolder, "metrics_file", property(lambda self: self.path))
+        with pytest.raises(CourseError, match="make room"):
+            trainer.run()
+
+
+def test_a_run_is_not_resumed_on_another_text(small_settings, tmp_path):
+    source, target = tmp_path / "a.en", tmp_path / "a.de"
+    for path, old in ((source, small_settings.source_file), (target, small_settings.target_file)):
+        path.write_text(Path(old).read_text(encoding="utf-8"), encoding="utf-8")
+    settings = replace(small_settings, source_file=str(source), target_file=str(target))
+    with new_run(settings, tmp_path / "run") as trainer:
+        trainer.run(stop=lambda: trainer.update == 5)
+    target.write_text(target.read_text(encoding="utf-8").replace("eins", "zwei"), encoding="utf-8")
+    with pytest.raises(CheckpointError, match="no longer the one"), taken_up_run(RunFolder(tmp_path / "run")):
+        pass

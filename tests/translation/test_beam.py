@@ -9,7 +9,7 @@ import torch
 from utils.errors import ConfigError, CourseError
 from utils.transformer import BEGIN, END, PADDING
 from utils.translation import beam_search, greedy
-from utils.translation.beam import largest, penalty
+from utils.translation.beam import penalty
 from utils.translation.greedy import evaluating
 
 WORDS = (1, 4, 5)  # with END, all that a vocabulary of six can say
@@ -178,18 +178,6 @@ def test_finished_sentences_leave_the_batch(markov):
     source = torch.tensor([[4] * n + [END] + [PADDING] * (8 - n) for n in (1, 2, 8, 8)])
     beam_search(model, source, beam=2, max_extra=0)
     assert model.rows_seen == [8, 8, 6, 4, 4, 4, 4, 4, 4]
-
-
-@pytest.mark.parametrize("width", [40, 640, 1000, 10_007])
-@pytest.mark.parametrize("count", [2, 5, 9])
-def test_the_quick_search_for_the_largest_is_exact(width, count):
-    scores = torch.randn(17, width, generator=torch.Generator().manual_seed(width))
-    scores[:, : width // 3] = -math.inf
-    scores[0, -count:] = 9.0 + torch.arange(count)  # all of them in the last chunk
-    values, indices = largest(scores, count)
-    expected_values, expected_indices = scores.topk(count)
-    assert torch.equal(values, expected_values)
-    assert torch.equal(indices, expected_indices)
 
 
 def test_penalty_is_equation_14_of_wu_et_al():

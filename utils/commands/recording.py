@@ -23,7 +23,6 @@ def record_run(folder: RunFolder, out: Path, replace: bool = False) -> Path:
         ],
         "metrics": folder.metrics(),
     }
-    out.parent.mkdir(parents=True, exist_ok=True)
     write_text(out, _compact(record))
     return out
 

@@ -3,6 +3,7 @@
 `bucket_iterator` is the same idea through torchtext's `BucketIterator`, as the chapters teach it.
 """
 
+import hashlib
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
@@ -75,6 +76,11 @@ class TokenBatches:
         self.source = Ragged([[*source, END] for source, _ in kept])
         self.target = Ragged([[BEGIN, *target, END] for _, target in kept])
         self.target_tokens = self.target.lengths - 1
+
+    def digest(self) -> str:
+        """A short fingerprint of all ids, in order: the same text, vocabulary and limits give the same one."""
+        parts = (self.source.flat, self.source.lengths, self.target.flat, self.target.lengths)
+        return hashlib.sha256(b"".join(part.numpy().tobytes() for part in parts)).hexdigest()[:16]
 
     def __len__(self) -> int:
         return self.source.lengths.size(0)

@@ -24,7 +24,7 @@ def load_multi30k(data_dir: Path | str | None = None, address: str = ADDRESS) ->
     """English–German pairs of the splits train, valid and test (test_2016_flickr).
 
     Read from `data_dir`, else from $MULTI30K_DIR, else downloaded to the cache folder and checked by SHA-256.
-    A folder may hold the files as published (.gz, then their checksums count) or unpacked.
+    A folder may hold the files as published (.gz) or unpacked; what is in it is taken as it is.
     """
     folder = data_dir or os.environ.get("MULTI30K_DIR")
     splits = {}

@@ -75,8 +75,9 @@ def make_trainer(
     torch.manual_seed(settings.seed)
     model = build_model(settings, tokeniser.vocab_size)
     torch.manual_seed(settings.seed + 1_000 * processes.rank)  # each process draws dropout of its own
+    longest = min(LONGEST, settings.max_len) if settings.positions == "learned" else LONGEST
     train, valid = (
-        TokenBatches(corpus.split(split), tokeniser, settings.batch_tokens, settings.seed, LONGEST)
+        TokenBatches(corpus.split(split), tokeniser, settings.batch_tokens, settings.seed, longest)
         for split in ("train", "valid")
     )
     return Trainer(settings, model, tokeniser, train, valid, folder, device, processes)

@@ -97,8 +97,13 @@ class RunFolder:
 
     def append_metric(self, record: dict) -> None:
         """Adds a line to metrics.jsonl."""
-        with self.metrics_file.open("a", encoding="utf-8") as file:
-            file.write(json.dumps(record) + "\n")
+        try:
+            with self.metrics_file.open("a", encoding="utf-8") as file:
+                file.write(json.dumps(record) + "\n")
+        except OSError as error:
+            raise CourseError(
+                f"{self.metrics_file} cannot be written ({error.strerror or error}): make room, then `resume` this run."
+            ) from None
 
     def cut_metrics(self, update: int) -> None:
         """Drops the records after an update: the resumed run writes them again."""
@@ -107,8 +112,13 @@ class RunFolder:
 
 
 def write_text(path: Path, text: str) -> None:
-    """Writes a text file atomically."""
-    write_atomically(path, lambda temporary: temporary.write_text(text, encoding="utf-8"))
+    """Writes a text file atomically, and makes its folder if need be."""
+
+    def write(temporary: Path) -> None:
+        temporary.parent.mkdir(parents=True, exist_ok=True)
+        temporary.write_text(text, encoding="utf-8")
+
+    write_atomically(path, write)
 
 
 def new_run_path(settings: Settings) -> Path:

@@ -10,7 +10,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 
-from utils.errors import CourseError
+from utils.errors import CheckpointError, CourseError
 from utils.text.batches import Batch, TokenBatches
 from utils.text.tokenise import Tokeniser, digest
 from utils.training.checkpoints import average_weights, load_checkpoint, load_weights, save_checkpoint
@@ -214,6 +214,7 @@ class Trainer:
         return {
             "model": self.model.state_dict(),
             "vocabulary": digest(self.tokeniser),
+            "corpus": self.train_batches.digest(),
             "optimiser": self.optimiser.state_dict(),
             "scaler": self.scaler.state_dict(),
             "generator": torch.get_rng_state(),
@@ -237,6 +238,11 @@ class Trainer:
         for path in reversed(self.folder.checkpoint_files()):
             state = load_checkpoint(path)
             check_vocabulary(state, self.tokeniser, path)
+            if state["corpus"] != self.train_batches.digest():
+                raise CheckpointError(
+                    f"The training text is no longer the one that {path} was trained on: put the old files back, "
+                    f"or train a new run."
+                )
             load_weights(self.model, state["model"], path)
             self.optimiser.load_state_dict(state["optimiser"])
             self.scaler.load_state_dict(state["scaler"])

@@ -8,7 +8,8 @@ from torch import Tensor, nn
 
 from utils.errors import ConfigError
 from utils.transformer.masks import BEGIN, END
-from utils.translation.greedy import DROP_WHEN, check_finite, evaluating, length_limits, without_specials
+from utils.translation.greedy import DROP_WHEN, check_finite, evaluating, length_limits
+from utils.translation.ranking import largest, without_specials
 
 
 @dataclass(frozen=True)
@@ -115,24 +116,6 @@ def continuations(logits: Tensor, live: Tensor, at_limit: Tensor | None) -> tupl
     scores = (row_scores.view(sentences, beam, -1) + live[:, :, None]).flatten(1)
     scores, best = scores.topk(min(2 * beam, scores.size(1)))  # (sentences, 2 · beam)
     return scores, best // row_tokens.size(1), row_tokens.view(sentences, -1).gather(1, best)
-
-
-def largest(scores: Tensor, count: int, chunk: int = 64) -> tuple[Tensor, Tensor]:
-    """`scores.topk(count)` over the last dimension of (rows, width), on a CPU in half the time.
-
-    The `count` largest entries lie in the `count` chunks with the largest maxima, and a maximum is quicker to find.
-    """
-    rows, width = scores.shape
-    chunks = width // chunk
-    if scores.device.type != "cpu" or chunks < 2 * count:
-        return scores.topk(count)
-    whole = scores[:, : chunks * chunk].unflatten(1, (chunks, chunk))  # (rows, chunks, chunk)
-    best_chunks = whole.amax(dim=2).topk(count).indices  # (rows, count)
-    entries = whole.gather(1, best_chunks[:, :, None].expand(-1, -1, chunk)).flatten(1)  # (rows, count · chunk)
-    values, best = torch.cat([entries, scores[:, chunks * chunk :]], dim=1).topk(count)
-    in_rest = best - count * chunk + chunks * chunk  # where an entry of the last, incomplete chunk stands
-    in_chunk = best_chunks.gather(1, (best // chunk).clamp(max=count - 1)) * chunk + best % chunk
-    return values, torch.where(best < count * chunk, in_chunk, in_rest)
 
 
 class Kept:

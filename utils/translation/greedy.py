@@ -1,6 +1,5 @@
 """Greedy decoding: the likeliest token at every step, for a batch of sentences at once."""
 
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 
@@ -9,6 +8,7 @@ from torch import Tensor, nn
 
 from utils.errors import ConfigError, CourseError
 from utils.transformer.masks import BEGIN, END, PADDING
+from utils.translation.ranking import largest, without_specials
 
 DROP_WHEN = 4  # finished sentences leave the batch once they are a quarter of it: leaving copies the whole cache
 
@@ -33,7 +33,7 @@ def greedy(model: nn.Module, source: Tensor, max_extra: int = 50) -> list[list[i
             logits = stepper.step(tokens)  # (sentences, vocab_size)
             if prefix.size(1) == 0:
                 check_finite(logits)
-            tokens = without_specials(logits).argmax(dim=-1)
+            tokens = largest(without_specials(logits), 1)[1].squeeze(1)
             prefix = torch.cat([prefix, tokens[:, None]], dim=1)
             done |= (tokens == END) | (limits <= prefix.size(1))
             finished = int(done.sum())
@@ -62,13 +62,6 @@ def length_limits(model: nn.Module, source: Tensor, max_extra: int) -> Tensor:
     if getattr(model.config, "positions", None) == "learned":
         limits = limits.clamp(max=model.config.max_len - 1)
     return limits
-
-
-def without_specials(logits: Tensor) -> Tensor:
-    """Rules out PADDING and BEGIN, in place: neither is ever a word of a translation. logits: (rows, vocab_size)."""
-    logits[:, PADDING] = -math.inf
-    logits[:, BEGIN] = -math.inf
-    return logits
 
 
 def check_finite(logits: Tensor) -> None:
