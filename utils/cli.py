@@ -173,6 +173,32 @@ def record(
     console.print(f"written {record_run(find_run(run), out, replace)}")
 
 
+@app.command()
+def build(
+    chapters: Annotated[list[str] | None, typer.Argument(help="numbers such as 03; all by default")] = None,
+    check: Annotated[bool, typer.Option("--check", help="only say what no longer matches its source")] = False,
+    overwrite: Annotated[bool, typer.Option("--overwrite", help="replace chapters whose cells were changed")] = False,
+) -> None:
+    """Make chapters/ and the executed solutions/ from the sources solutions/NN_slug.py."""
+    from utils.notebooks.build import build as build_chapters
+    from utils.notebooks.build import check_built
+
+    if check:
+        mismatches = check_built(chapters)
+        console.print("\n".join(mismatches) or "Every notebook matches its source.", markup=False)
+        raise typer.Exit(1 if mismatches else 0)
+    for path in build_chapters(chapters, overwrite=overwrite):
+        console.print(f"written {path}")
+
+
+@app.command()
+def release(out: Annotated[Path, typer.Argument(help="folder to make, and a .zip beside it")]) -> None:
+    """Pack what learners get: chapters, utils, assets; no solutions, no tests."""
+    from utils.notebooks.release import release as pack
+
+    console.print(f"written {out} and {pack(out)}")
+
+
 BenchData = Annotated[
     Path | None, typer.Option(help="folder with Multi30k; else $MULTI30K_DIR, else the embedded corpus")
 ]
