@@ -21,7 +21,7 @@
 # * explain the √d_k with a variance and a gradient that you have measured;
 # * say what attention costs in time and memory, and what has parameters here and what has none.
 #
-# About 75 minutes, six exercises (one of them optional).
+# About 90 minutes, six exercises (one of them optional), 9 points and 2 for the optional one.
 
 # %% tags=["setup"]
 # The set-up cell is written by the build.

@@ -236,7 +236,8 @@ def _bench(measure, name: str, data_dir: Path | None, out: Path | None, rounds: 
     from utils.bench import print_report
 
     out = out or Path("bench") / f"{name}.json"
-    print_report(measure(data_dir=data_dir, out=out, rounds=rounds), console)
+    wide = console if console.is_terminal else Console(highlight=False, width=120)  # a pipe would get 80 columns
+    print_report(measure(data_dir=data_dir, out=out, rounds=rounds), wide)
     console.print(f"written {out}")
 
 
