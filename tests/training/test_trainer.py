@@ -27,7 +27,7 @@ def train(settings, path, stop=lambda: False):
 
 
 def test_a_run_leaves_everything_it_promises_and_learns(small_settings, tmp_path):
-    settings = replace(small_settings, updates=200, peak=5e-3, warmup=30, dropout=0.0)
+    settings = replace(small_settings, updates=300, peak=5e-3, warmup=30, dropout=0.0, cooldown=0.3)
     trainer = train(settings, tmp_path / "run")
     folder = trainer.folder
     assert folder.settings() == trainer.settings

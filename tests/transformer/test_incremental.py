@@ -134,3 +134,16 @@ def test_attention_laid_out_otherwise_steps_without_a_cache():
     model.decoder.layers[1].cross_attention = Other()
     assert not can_cache(model)
     assert isinstance(model.start(sentences(1)), FullDecoder)
+
+
+@torch.no_grad()
+def test_forking_at_every_step_equals_decoding_without_a_cache():
+    model, source = make(), sentences(2)
+    cached, full = both(model, source, 2)
+    for step in range(70):  # through several blocks of columns
+        step_both(cached, full, torch.randint(4, 19, (4,)))
+        rows = torch.tensor([1, 0, 2, 2]) if step % 2 else torch.tensor([0, 0, 3, 2])
+        cached.reorder(rows), full.reorder(rows)
+        if step % 7 == 0:  # what is not in use must not matter, short of NaN
+            for cache in cached.self_caches:
+                cache.keys[:, :, cache.filled :] = 1e4

@@ -2,7 +2,8 @@
 
 Keys and values of earlier tokens never change, so each step computes them for the newest token only. Those of the
 source are computed once a sentence and shared by all its hypotheses: the hypotheses of a beam stand side by side
-as queries over one set of keys.
+as queries over one set of keys. So they do over their own past: a sentence has one cache for all its hypotheses, and
+who descends from whom is a mask, so that a search can fork hypotheses without copying a single key.
 
 Both attentions run over whole blocks of positions, masked where there is nothing: the kernel for products of many
 small matrices takes twice as long over a ragged edge, and `scaled_dot_product_attention` as long again for so few
@@ -21,9 +22,11 @@ BLOCK = 16  # positions
 
 
 class SelfAttentionCache:
-    """Keys and values of one layer's self-attention: (rows, heads, capacity, width), filled up to `length`.
+    """Keys and values of one layer's self-attention, for all hypotheses of a sentence side by side.
 
-    A block's values are zero until they are filled: their weight is 0, and 0 · NaN would be NaN.
+    keys, values: (batch, heads, capacity, width), of which the first `filled` are in use. When hypotheses fork, nothing
+    is copied: a mask says which keys are those of a hypothesis's own past (`IncrementalDecoder.hidden`).
+    What is not in use yet is zero: its weight will be 0, and 0 · NaN would be NaN.
     """
 
     def __init__(self, attention: nn.Module) -> None:
@@ -37,49 +40,47 @@ class SelfAttentionCache:
         if self.bias is not None:
             self.bias[: outputs[0]] /= root
         self.widths = [outputs[0], outputs[0], outputs[1]]
-        self.length = 0
+        self.filled = 0
         self.keys = self.values = None
-        self.spare_keys = self.spare_values = None  # where `select` puts what it keeps: new memory costs more to get
 
-    def attend(self, x: Tensor) -> Tensor:
-        """x: (batch, beams, d_model), the newest token of each row. Returns the same shape."""
-        rows = x.size(0) * x.size(1)
-        projected = nn.functional.linear(x, self.weight, self.bias).view(rows, 1, -1).split(self.widths, dim=-1)
+    def attend(self, x: Tensor, hidden: Tensor | None) -> Tensor:
+        """x: (batch, beams, d_model), the newest tokens; hidden: (batch, 1, beams, columns), 0 = may attend, else −∞;
+        None: every key that has been filled may be attended to. Returns the shape of x.
+        """
+        projected = nn.functional.linear(x, self.weight, self.bias).split(self.widths, dim=-1)
         query, key, value = (split_heads(part, self.attention.heads) for part in projected)
         self._append(key, value)
-        keys, values = (part[:, :, : self._width()].flatten(0, 1) for part in (self.keys, self.values))
-        scores = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2))  # (rows · heads, 1, width)
-        scores[:, :, self.length :] = -torch.inf
-        output = torch.bmm(scores.softmax(dim=-1), values)  # (rows · heads, 1, d_v)
-        return self.attention.output_projection(output.view(*x.shape[:2], -1))
+        columns = in_blocks(self.filled)
+        keys, values = (part[:, :, :columns].flatten(0, 1) for part in (self.keys, self.values))
+        scores = torch.bmm(query.flatten(0, 1), keys.transpose(1, 2)).unflatten(0, query.shape[:2])
+        if hidden is None:
+            scores[..., self.filled :] = -torch.inf
+        else:
+            scores += hidden
+        weights = scores.softmax(dim=-1).flatten(0, 1)  # (batch · heads, beams, columns)
+        output = torch.bmm(weights, values).unflatten(0, query.shape[:2])
+        return self.attention.output_projection(join_heads(output))
 
     def _append(self, key: Tensor, value: Tensor) -> None:
+        end = self.filled + key.size(2)
         if self.keys is None:
-            self.keys, self.values = (new.new_empty(*new.shape[:2], BLOCK, new.size(3)) for new in (key, value))
-        elif self.length == self.keys.size(2):
-            self.keys, self.values = (torch.cat([old, torch.empty_like(old)], 2) for old in (self.keys, self.values))
-        if self.length == self._width():  # a block is begun
-            self.values[:, :, self.length : self.length + BLOCK] = 0
-        self.keys[:, :, self.length] = key.squeeze(2)
-        self.values[:, :, self.length] = value.squeeze(2)
-        self.length += 1
+            room = in_blocks(end)
+            self.keys, self.values = (new.new_zeros(*new.shape[:2], room, new.size(3)) for new in (key, value))
+        elif in_blocks(end) > self.keys.size(2):
+            self.keys, self.values = (torch.cat([old, torch.zeros_like(old)], 2) for old in (self.keys, self.values))
+        self.keys[:, :, self.filled : end] = key
+        self.values[:, :, self.filled : end] = value
+        self.filled = end
 
-    def select(self, rows: Tensor) -> None:
-        """Keeps the given rows, in that order; only the blocks in use are copied."""
-        if self.keys is None:  # before the first step there is nothing to keep
-            return
-        if self.spare_keys is None or self.spare_keys.shape != (len(rows), *self.keys.shape[1:]):
-            self.spare_keys, self.spare_values = (
-                old.new_empty(len(rows), *old.shape[1:]) for old in (self.keys, self.values)
-            )
-        for kept, spare in ((self.keys, self.spare_keys), (self.values, self.spare_values)):
-            torch.index_select(kept[:, :, : self._width()], 0, rows, out=spare[:, :, : self._width()])
-        self.keys, self.spare_keys = self.spare_keys, self.keys
-        self.values, self.spare_values = self.spare_values, self.values
+    def keep(self, sentences: Tensor) -> None:
+        """Keeps the given sentences, in that order."""
+        if self.keys is not None:  # before the first step there is nothing to keep
+            self.keys, self.values = self.keys[sentences], self.values[sentences]
 
-    def _width(self) -> int:
-        """The length, rounded up to whole blocks."""
-        return -(-self.length // BLOCK) * BLOCK
+
+def in_blocks(columns: int) -> int:
+    """A number of columns, rounded up to whole blocks."""
+    return -(-columns // BLOCK) * BLOCK
 
 
 class CrossAttentionCache:
@@ -119,7 +120,9 @@ class IncrementalDecoder:
 
     def __init__(self, model: nn.Module, memory: Tensor, source_mask: Tensor | None, beams: int = 1) -> None:
         self.model, self.beams = model, beams
-        self.sentences, self.length = memory.size(0), 0
+        self.sentences, self.length, self.filled = memory.size(0), 0, 0
+        # Added to the scores of self-attention: 0 for the keys of a hypothesis's own past, −∞ for all others.
+        self.hidden = memory.new_full((self.sentences, 1, beams, 0), -torch.inf)  # (batch, 1, beams, columns)
         self.self_caches = [SelfAttentionCache(layer.self_attention) for layer in model.decoder.layers]
         self.cross_caches = [
             CrossAttentionCache(layer.cross_attention, memory, source_mask) for layer in model.decoder.layers
@@ -131,17 +134,15 @@ class IncrementalDecoder:
         if self.length > 0 or self.beams == 1 or bool((tokens != tokens[:, :1]).any()):
             return self._step(tokens)
         logits = self._step(tokens[:, :1])  # a search starts with hypotheses all alike: one of each will do
-        rows = torch.arange(self.sentences, device=tokens.device).repeat_interleave(self.beams)
-        for cache in self.self_caches:
-            cache.select(rows)
-        return logits[rows]
+        return logits.repeat_interleave(self.beams, dim=0)
 
     def _step(self, tokens: Tensor) -> Tensor:
-        """tokens: (batch, beams). Returns logits (batch · beams, vocab_size)."""
+        """tokens: (batch, beams), or (batch, 1) for all beams. Returns logits (batch · beams or 1, vocab_size)."""
+        hidden = self._grown(tokens.size(1))
         embedded = self.model.target_embedding(tokens.reshape(-1, 1))  # (rows, 1, d_model)
         x = self.model.target_positions(embedded, start=self.length).view(*tokens.shape, -1)
         for layer, own, cross in zip(self.model.decoder.layers, self.self_caches, self.cross_caches, strict=True):
-            x = layer.residuals[0](x, own.attend)
+            x = layer.residuals[0](x, lambda y, own=own: own.attend(y, hidden))
             x = layer.residuals[1](x, cross.attend)
             x = layer.residuals[2](x, layer.feed_forward)
         if self.model.decoder.final_norm is not None:
@@ -149,17 +150,28 @@ class IncrementalDecoder:
         self.length += 1
         return self.model.output(x).flatten(0, 1)
 
+    def _grown(self, new: int) -> Tensor | None:
+        """Makes room in `hidden` for the keys of `new` tokens a sentence: seen by one hypothesis each, or by all."""
+        if self.beams == 1:
+            return None
+        start, end = self.filled, self.filled + new
+        if missing := in_blocks(end) - self.hidden.size(-1):
+            self.hidden = nn.functional.pad(self.hidden, (0, missing), value=-torch.inf)
+        columns = self.hidden[:, 0, :, start:end]  # (batch, beams, new)
+        (columns if new == 1 else columns.diagonal(dim1=1, dim2=2)).fill_(0)
+        self.filled = end
+        return self.hidden[:, :, :new]
+
     def reorder(self, rows: Tensor) -> None:
         """Row i goes on from what was row rows[i], a row of the same sentence."""
-        for cache in self.self_caches:
-            cache.select(rows)
+        past = self.hidden.flatten(0, 2)[rows]  # (batch · beams, columns)
+        self.hidden = past.view(self.hidden.shape)
 
     def keep(self, sentences: Tensor) -> None:
         """Goes on with the given sentences only, in that order."""
-        rows = (sentences[:, None] * self.beams + torch.arange(self.beams, device=sentences.device)).flatten()
-        for own, cross in zip(self.self_caches, self.cross_caches, strict=True):
-            own.select(rows)
-            cross.keep(sentences)
+        for cache in (*self.self_caches, *self.cross_caches):
+            cache.keep(sentences)
+        self.hidden = self.hidden[sentences]
         self.sentences = sentences.size(0)
 
 
