@@ -147,3 +147,15 @@ def test_forking_at_every_step_equals_decoding_without_a_cache():
         if step % 7 == 0:  # what is not in use must not matter, short of NaN
             for cache in cached.self_caches:
                 cache.keys[:, :, cache.filled :] = 1e4
+
+
+@torch.no_grad()
+@pytest.mark.parametrize("beams", [17, 33, 100])
+def test_many_hypotheses_at_once(beams):
+    model, source = make(), sentences(2)
+    cached, full = both(model, source, beams)
+    step_both(cached, full, torch.full((2 * beams,), 2))  # all alike, as a search begins
+    for _ in range(4):
+        step_both(cached, full, torch.randint(4, 19, (2 * beams,)))
+        rows = (torch.randint(0, beams, (2, beams)) + torch.tensor([[0], [beams]])).flatten()
+        cached.reorder(rows), full.reorder(rows)

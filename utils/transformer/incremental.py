@@ -66,8 +66,9 @@ class SelfAttentionCache:
         if self.keys is None:
             room = in_blocks(end)
             self.keys, self.values = (new.new_zeros(*new.shape[:2], room, new.size(3)) for new in (key, value))
-        elif in_blocks(end) > self.keys.size(2):
-            self.keys, self.values = (torch.cat([old, torch.zeros_like(old)], 2) for old in (self.keys, self.values))
+        elif (missing := in_blocks(end) - self.keys.size(2)) > 0:
+            more = max(missing, self.keys.size(2))  # at least twice the room, so that moving house stays rare
+            self.keys, self.values = (nn.functional.pad(old, (0, 0, 0, more)) for old in (self.keys, self.values))
         self.keys[:, :, self.filled : end] = key
         self.values[:, :, self.filled : end] = value
         self.filled = end
