@@ -271,8 +271,8 @@ plots.attention_map(weights[0, 0], words, words, "No word looks at what comes af
 # %% [markdown]
 # ## Test the claim: the scale keeps the softmax alive
 #
-# > **Paper (§3.2.1).** For large d_k the dot products grow, and push the softmax to where its gradient is tiny; dividing
-# > by √d_k counteracts that. Additive attention does not have the problem.
+# > **Paper (§3.2.1).** Without the scale, dot products do worse than additive attention when d_k is large. The suspected
+# > reason: they grow with d_k and push the softmax to where its gradient is tiny. Dividing by √d_k is to counteract that.
 #
 # If the components of q and k are independent with mean 0 and variance 1, their product q · k is a sum of d_k terms of
 # variance 1, so its variance is d_k. We measure that, with additive attention beside it as a control.
@@ -435,7 +435,7 @@ print(f"from {lengths[-2]} to {lengths[-1]} tokens: {times[-1] / times[-2]:.1f} 
 # **FlashAttention** (Dao et al. 2022) computes the same numbers without ever holding the n × n weights: it goes through
 # the keys in blocks and keeps, for each query, a running maximum, a running sum and a running output. When a block brings
 # a higher maximum, what has been summed so far is scaled down to match. Time is still quadratic; memory is not. PyTorch's
-# `scaled_dot_product_attention` does this where it can, and it is what our own training uses.
+# `scaled_dot_product_attention` does this where it can, and our own training calls it wherever that is the faster form.
 #
 # ### Exercise 3.6 · Attention in blocks (optional)
 #

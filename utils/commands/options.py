@@ -78,9 +78,8 @@ def with_settings(command: Callable) -> Callable:
 
 
 def _option(name: str, kind: type, group: str) -> inspect.Parameter:
-    can_be_none = type(None) in get_args(kind)
     kind = next((part for part in get_args(kind) if part is not type(None)), kind)
-    if can_be_none and kind in (int, float):
+    if name in NUMBERS:
         kind = str  # "none" must get through; _cleared makes the number
     flags = [f"--{name.replace('_', '-')}"]
     if kind is bool:

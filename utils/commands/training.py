@@ -35,7 +35,9 @@ class TrainingDisplay:
         )
 
     def report(self, record: dict) -> None:
-        """Takes a metric record of the trainer."""
+        """Takes a metric record of the trainer; of several processes, only the leading one shows anything."""
+        if not self.trainer.world.leads:
+            return
         if record["kind"] == "train":
             self.shown |= {"loss": f"{record['loss']:.2f}", "tokens/s": f"{record['tokens_per_second']:,.0f}"}
         else:

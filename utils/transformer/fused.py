@@ -21,7 +21,8 @@ SHORT = 64  # up to this length PyTorch's CPU kernel keeps to one core, and matr
 def fused_attention(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> Tensor:
     """Eq. 1 through `torch.nn.functional.scaled_dot_product_attention`; shapes as in the clear form.
 
-    Returns the output alone: the kernel never holds the whole matrix of weights.
+    Returns the output alone: the kernel never holds the whole matrix of weights. Short sequences on several cores of a
+    CPU take the matrix products of the clear form, which are faster there.
     A query that may attend to nothing gets zeros, as in the clear form.
     """
     if query.device.type == "cpu" and torch.get_num_threads() > 1 and max(query.size(-2), key.size(-2)) <= SHORT:

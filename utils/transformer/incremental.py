@@ -121,7 +121,7 @@ class IncrementalDecoder:
 
     def __init__(self, model: nn.Module, memory: Tensor, source_mask: Tensor | None, beams: int = 1) -> None:
         self.model, self.beams = model, beams
-        self.sentences, self.length, self.filled = memory.size(0), 0, 0
+        self.sentences, self.length = memory.size(0), 0
         # Added to the scores of self-attention: 0 for the keys of a hypothesis's own past, −∞ for all others.
         self.hidden = memory.new_full((self.sentences, 1, beams, 0), -torch.inf)  # (batch, 1, beams, columns)
         self.self_caches = [SelfAttentionCache(layer.self_attention) for layer in model.decoder.layers]
@@ -155,12 +155,12 @@ class IncrementalDecoder:
         """Makes room in `hidden` for the keys of `new` tokens a sentence: seen by one hypothesis each, or by all."""
         if self.beams == 1:
             return None
-        start, end = self.filled, self.filled + new
+        start = self.self_caches[0].filled  # as far as every layer's cache is in use
+        end = start + new
         if missing := in_blocks(end) - self.hidden.size(-1):
             self.hidden = nn.functional.pad(self.hidden, (0, missing), value=-torch.inf)
         columns = self.hidden[:, 0, :, start:end]  # (batch, beams, new)
         (columns if new == 1 else columns.diagonal(dim1=1, dim2=2)).fill_(0)
-        self.filled = end
         return self.hidden[:, :, :new]
 
     def reorder(self, rows: Tensor) -> None:
