@@ -149,7 +149,8 @@ def attention(query, key, value):
     Returns (output (..., target_len, d_v), weights (..., target_len, source_len)).
     """
     ### BEGIN SOLUTION
-    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))  # (..., target_len, source_len)
+    d_k = query.size(-1)
+    scores = query @ key.transpose(-2, -1) / math.sqrt(d_k)  # (..., target_len, source_len)
     weights = scores.softmax(dim=-1)
     return weights @ value, weights
     ### END SOLUTION

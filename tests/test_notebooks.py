@@ -1,10 +1,14 @@
 """Every solution re-run by nbval and compared with what is stored; and proof that the comparison can fail."""
 
+import ast
+import inspect
 import random
+import textwrap
 from pathlib import Path
 
 import pytest
 
+from utils.exercises import exercises
 from utils.notebooks.build import check_built, read_notebook
 from utils.notebooks.compare import compare, notices, numeric_constants, unchecked_cells
 from utils.notebooks.source import find_sources
@@ -38,3 +42,22 @@ def test_a_changed_constant_is_noticed(notebook):
     candidates = [constant for constant in numeric_constants(stored) if constant.identifier in compared]
     random.Random(5).shuffle(candidates)
     assert any(not notices(notebook, constant).matches for constant in candidates[:3])
+
+
+SHOWN = [(item, path) for path in find_sources(ROOT / "solutions") for item in exercises(int(path.name[:2]))]
+
+
+@pytest.mark.parametrize(("item", "path"), SHOWN, ids=lambda value: getattr(value, "number", ""))
+def test_a_solution_shows_the_reference_itself(item, path):
+    """Contract 1: what learners read, what checks compare with and what trains the model is one thing."""
+    shown = next(
+        node for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))) if getattr(node, "name", "") == item.name
+    )
+    reference = ast.parse(textwrap.dedent(inspect.getsource(item.reference))).body[0]
+    assert steps(shown) == steps(reference)
+
+
+def steps(function: ast.FunctionDef) -> list[str]:
+    """A function's statements, less its docstring and the check that puts shape errors into words."""
+    kept = [node for node in function.body[1:] if not ast.unparse(node).startswith("check_attention_shapes(")]
+    return [ast.dump(node) for node in kept]
