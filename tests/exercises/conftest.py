@@ -28,6 +28,23 @@ def exercise_for_tests(reference=doubled, **changes) -> Exercise:
     return Exercise(**{**fields, **changes})
 
 
+def pytest_generate_tests(metafunc):
+    """Walks a module's tables WRONG = {"3.2": {name: (answer, words that its report must hold or None)}} and
+    RIGHT = {"3.2": {name: answer}}, which must be long enough.
+    """
+    if "wrong_answer" in metafunc.fixturenames:
+        _walk(metafunc, "wrong_answer", metafunc.module.WRONG, 10, lambda entry: entry)
+    if "right_answer" in metafunc.fixturenames:
+        _walk(metafunc, "right_answer", metafunc.module.RIGHT, 5, lambda entry: (entry,))
+
+
+def _walk(metafunc, fixture, tables, least, unfold):
+    for number, table in tables.items():
+        assert len(table) >= least, f"{metafunc.module.__name__}: {len(table)} in {fixture}s of {number}"
+    values = {f"{number} {name}": (number, *unfold(entry)) for number, t in tables.items() for name, entry in t.items()}
+    metafunc.parametrize(fixture, list(values.values()), ids=list(values))
+
+
 @pytest.fixture
 def made():
     """made(reference, **changes): an exercise whose answer is to double its input, with the changes given."""

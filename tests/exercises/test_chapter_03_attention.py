@@ -7,7 +7,6 @@ is all that is asked of the check.
 
 import math
 
-import pytest
 import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
@@ -262,19 +261,12 @@ WRONG = {"3.1": WRONG_3_1, "3.2": WRONG_3_2}
 RIGHT = {"3.1": RIGHT_3_1, "3.2": RIGHT_3_2}
 
 
-@pytest.mark.parametrize(("number", "name"), [(number, name) for number in WRONG for name in WRONG[number]])
-def test_wrong_answers_are_rejected_with_words_that_fit(rejected, number, name):
-    rejected(number, *WRONG[number][name])
+def test_wrong_answers_are_rejected_with_words_that_fit(wrong_answer, rejected):
+    rejected(*wrong_answer)
 
 
-@pytest.mark.parametrize(("number", "name"), [(number, name) for number in RIGHT for name in RIGHT[number]])
-def test_unusual_right_answers_pass(accepted, number, name):
-    accepted(number, RIGHT[number][name])
-
-
-@pytest.mark.parametrize("number", WRONG)
-def test_there_are_enough_of_each(number):
-    assert len(WRONG[number]) >= 10 and len(RIGHT[number]) >= 5
+def test_unusual_right_answers_pass(right_answer, accepted):
+    accepted(*right_answer)
 
 
 def test_the_fused_kernel_is_refused_by_any_name():

@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.autograd.function import once_differentiable
 
 from utils.errors import ConfigError, ShapeError
+from utils.transformer.embeddings import OutputLayer
 from utils.transformer.masks import PADDING
 
 ROWS_AT_ONCE = 256  # logits of so many tokens stay in a processor's cache
@@ -87,8 +88,8 @@ def summed_loss(
     states = model.states(source, target_input)
     real = target_output != PADDING
     states, targets = states[real], target_output[real]  # (tokens, d_model), (tokens,)
-    weight = getattr(model.output, "weight", None)
-    if states.device.type == "cpu" and weight is not None and getattr(model.output, "bias", None) is None:
-        return FusedOutputLoss.apply(states, weight, targets, smoothing)
+    linear = isinstance(model.output, OutputLayer | nn.Linear) and getattr(model.output, "bias", None) is None
+    if states.device.type == "cpu" and linear:  # a learner's own output layer is called, whatever it does
+        return FusedOutputLoss.apply(states, model.output.weight, targets, smoothing)
     logits = model.output(states).float()
     return nn.functional.cross_entropy(logits, targets, label_smoothing=smoothing, reduction="sum")

@@ -15,6 +15,7 @@ from utils.training.distributed import World, share_object, world
 from utils.training.runs import RunFolder, build_model, new_run_path
 from utils.training.settings import Settings
 from utils.training.trainer import Trainer
+from utils.transformer import FUSED, Parts
 
 LONGEST = 256  # tokens; a longer training pair is left out, since memory grows with the square
 
@@ -69,11 +70,12 @@ def make_trainer(
     folder: RunFolder,
     device: torch.device,
     processes: World | None = None,
+    parts: Parts = FUSED,
 ) -> Trainer:
     """A trainer whose weights are drawn from the settings' seed."""
     processes = processes or World()
     torch.manual_seed(settings.seed)
-    model = build_model(settings, tokeniser.vocab_size)
+    model = build_model(settings, tokeniser.vocab_size, parts)
     torch.manual_seed(settings.seed + 1_000 * processes.rank)  # each process draws dropout of its own
     longest = min(LONGEST, settings.max_len) if settings.positions == "learned" else LONGEST
     train, valid = (

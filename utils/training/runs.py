@@ -15,7 +15,7 @@ from utils.text.tokenise import BPETokeniser, WordTokeniser, digest, tokeniser_f
 from utils.training.checkpoints import load_checkpoint, load_weights, write_atomically
 from utils.training.origin import origin
 from utils.training.settings import Settings
-from utils.transformer import Transformer
+from utils.transformer import FUSED, Parts, Transformer
 
 RUNS = Path("runs")
 CHECKPOINT = re.compile(r"update-(\d+)\.safetensors")
@@ -143,10 +143,10 @@ def find_run(path: Path | str | None = None) -> RunFolder:
     return max(ready, key=lambda run: run.settings_file.stat().st_mtime)
 
 
-def build_model(settings: Settings, vocab_size: int) -> nn.Module:
-    """The untrained model that the settings describe."""
+def build_model(settings: Settings, vocab_size: int, parts: Parts = FUSED) -> nn.Module:
+    """The untrained model that the settings describe; a Transformer is made of the parts given."""
     config = settings.model_config(vocab_size)
-    return Transformer(config) if settings.model == "transformer" else RecurrentTranslator(config)
+    return Transformer(config, parts) if settings.model == "transformer" else RecurrentTranslator(config)
 
 
 def load_run(

@@ -13,7 +13,8 @@ from utils.transformer.attention import (
     scaled_dot_product_attention,
     split_heads,
 )
-from utils.transformer.layers import LayerNorm
+from utils.transformer.dropout import FusedDropout
+from utils.transformer.layers import LayerNorm, Residual
 
 SHORT = 64  # up to this length PyTorch's CPU kernel keeps to one core, and matrix products on all cores are faster
 
@@ -70,3 +71,11 @@ class FusedLayerNorm(LayerNorm):
     def forward(self, x: Tensor) -> Tensor:
         """x: (..., d_model). Returns the same shape."""
         return nn.functional.layer_norm(x, self.gain.shape, self.gain, self.bias, self.epsilon)
+
+
+class FusedResidual(Residual):
+    """The residual connection with the cheaper dropout."""
+
+    def __init__(self, normalise: nn.Module, dropout: float, norm: str = "post") -> None:
+        super().__init__(normalise, dropout, norm)
+        self.dropout = FusedDropout(dropout)

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 
 from utils.transformer.attention import join_heads, split_heads
 from utils.transformer.fused import stacked
+from utils.transformer.layers import DecoderLayer
 from utils.transformer.masks import PADDING
 
 CACHED_PARTS = ("query_projection", "key_projection", "value_projection", "output_projection", "heads")
@@ -206,6 +207,8 @@ class FullDecoder:
 
 
 def can_cache(model: nn.Module) -> bool:
-    """Whether every attention of the decoder has the projections that the cache needs."""
+    """Whether the decoder is made of the course's layers, with the projections that the cache needs."""
+    if not all(isinstance(layer, DecoderLayer) for layer in model.decoder.layers):
+        return False
     attentions = [a for layer in model.decoder.layers for a in (layer.self_attention, layer.cross_attention)]
     return all(hasattr(attention, part) for attention in attentions for part in CACHED_PARTS)

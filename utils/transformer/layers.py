@@ -6,7 +6,6 @@ import torch
 from torch import Tensor, nn
 
 from utils.errors import ConfigError
-from utils.transformer.dropout import FusedDropout
 
 
 class LayerNorm(nn.Module):
@@ -51,7 +50,7 @@ class Residual(nn.Module):
         if norm not in ("post", "pre"):
             raise ConfigError(f"norm is {norm!r}: good values are 'post' (the paper) and 'pre'.")
         self.normalise = normalise
-        self.dropout = FusedDropout(dropout)
+        self.dropout = nn.Dropout(dropout)
         self.norm = norm
 
     def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:

@@ -4,7 +4,6 @@ from torch import Tensor, nn
 
 from utils.transformer.config import TransformerConfig
 from utils.transformer.dropout import FusedDropout
-from utils.transformer.embeddings import OutputLayer, TokenEmbedding
 from utils.transformer.incremental import FullDecoder, IncrementalDecoder, can_cache
 from utils.transformer.masks import causal_mask, padding_mask
 from utils.transformer.positions import LearnedPositions, SinusoidalPositions
@@ -20,17 +19,17 @@ class Transformer(nn.Module):
     def __init__(self, config: TransformerConfig, parts: Parts = FUSED) -> None:
         super().__init__()
         self.config = config
-        self.source_embedding = TokenEmbedding(config.vocab_size, config.d_model)
+        self.source_embedding = parts.embedding(config.vocab_size, config.d_model)
         self.target_embedding = (
-            self.source_embedding if config.tying == "three-way" else TokenEmbedding(config.vocab_size, config.d_model)
+            self.source_embedding if config.tying == "three-way" else parts.embedding(config.vocab_size, config.d_model)
         )
-        self.source_positions = make_positions(config)
-        self.target_positions = make_positions(config)
+        self.source_positions = make_positions(config, parts)
+        self.target_positions = make_positions(config, parts)
         self.dropout = FusedDropout(config.dropout)
         self.encoder = encoder_stack(config, parts)
         self.decoder = decoder_stack(config, parts)
         tied_to = None if config.tying == "none" else self.target_embedding
-        self.output = OutputLayer(config.vocab_size, config.d_model, tied_to)
+        self.output = parts.output(config.vocab_size, config.d_model, tied_to)
         initialise(self.encoder, self.decoder)
 
     def forward(self, source: Tensor, target: Tensor) -> Tensor:
@@ -73,12 +72,12 @@ class EncoderOnly(nn.Module):
     def __init__(self, config: TransformerConfig, parts: Parts = FUSED) -> None:
         super().__init__()
         self.config = config
-        self.embedding = TokenEmbedding(config.vocab_size, config.d_model)
-        self.positions = make_positions(config)
+        self.embedding = parts.embedding(config.vocab_size, config.d_model)
+        self.positions = make_positions(config, parts)
         self.dropout = FusedDropout(config.dropout)
         self.encoder = encoder_stack(config, parts)
         tied_to = None if config.tying == "none" else self.embedding
-        self.output = OutputLayer(config.vocab_size, config.d_model, tied_to)
+        self.output = parts.output(config.vocab_size, config.d_model, tied_to)
         initialise(self.encoder)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -93,12 +92,12 @@ class DecoderOnly(nn.Module):
     def __init__(self, config: TransformerConfig, parts: Parts = FUSED) -> None:
         super().__init__()
         self.config = config
-        self.embedding = TokenEmbedding(config.vocab_size, config.d_model)
-        self.positions = make_positions(config)
+        self.embedding = parts.embedding(config.vocab_size, config.d_model)
+        self.positions = make_positions(config, parts)
         self.dropout = FusedDropout(config.dropout)
         self.decoder = encoder_stack(config, parts)  # a decoder layer less its second sub-layer is an encoder layer
         tied_to = None if config.tying == "none" else self.embedding
-        self.output = OutputLayer(config.vocab_size, config.d_model, tied_to)
+        self.output = parts.output(config.vocab_size, config.d_model, tied_to)
         initialise(self.decoder)
 
     def forward(self, tokens: Tensor) -> Tensor:
@@ -107,10 +106,11 @@ class DecoderOnly(nn.Module):
         return self.output(self.decoder(embedded, causal_mask(tokens.size(1), tokens.device)))
 
 
-def make_positions(config: TransformerConfig) -> nn.Module:
+def make_positions(config: TransformerConfig, parts: Parts = FUSED) -> nn.Module:
     """The positions that the configuration asks for."""
-    kind = LearnedPositions if config.positions == "learned" else SinusoidalPositions
-    return kind(config.d_model, config.max_len)
+    if config.positions == "learned":
+        return LearnedPositions(config.d_model, config.max_len)
+    return SinusoidalPositions(config.d_model, config.max_len, parts.position_table)
 
 
 def initialise(*stacks: Stack) -> None:

@@ -1,5 +1,7 @@
 """Where a token stands: sinusoidal and learned positions (§3.5)."""
 
+from collections.abc import Callable
+
 import torch
 from torch import Tensor, nn
 
@@ -27,16 +29,19 @@ def sinusoidal_table(length: int, d_model: int) -> Tensor:
 class SinusoidalPositions(nn.Module):
     """Adds the fixed sinusoids of §3.5. No parameters; the table grows when a longer sentence comes."""
 
-    def __init__(self, d_model: int, max_len: int = 256) -> None:
+    def __init__(
+        self, d_model: int, max_len: int = 256, make_table: Callable[[int, int], Tensor] = sinusoidal_table
+    ) -> None:
         super().__init__()
         self.d_model = d_model
-        self.register_buffer("table", sinusoidal_table(max_len, d_model), persistent=False)
+        self.make_table = make_table
+        self.register_buffer("table", make_table(max_len, d_model), persistent=False)
 
     def forward(self, embedded: Tensor, start: int = 0) -> Tensor:
         """embedded: (batch, length, d_model), the first of them at position `start`. Returns the same shape."""
         end = start + embedded.size(1)
         if end > self.table.size(0):
-            self.table = sinusoidal_table(2 * end, self.d_model).to(self.table)
+            self.table = self.make_table(2 * end, self.d_model).to(self.table)
         return embedded + self.table[start:end]
 
 

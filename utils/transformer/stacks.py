@@ -7,21 +7,31 @@ from torch import Tensor, nn
 
 from utils.transformer.attention import MultiHeadAttention
 from utils.transformer.config import TransformerConfig
-from utils.transformer.fused import FusedLayerNorm, FusedMultiHeadAttention
+from utils.transformer.embeddings import OutputLayer, TokenEmbedding
+from utils.transformer.fused import FusedLayerNorm, FusedMultiHeadAttention, FusedResidual
 from utils.transformer.layers import DecoderLayer, EncoderLayer, FeedForward, LayerNorm, Residual
+from utils.transformer.positions import sinusoidal_table
 
 
 @dataclass(frozen=True)
 class Parts:
-    """What a stack is built from: constructors with the signatures of the classes named here."""
+    """What a model is built from: constructors with the signatures of the classes named here, and the function that
+    makes the table of positions.
+    """
 
     attention: Callable[..., nn.Module] = FusedMultiHeadAttention
     layer_norm: Callable[..., nn.Module] = FusedLayerNorm
     feed_forward: Callable[..., nn.Module] = FeedForward
+    residual: Callable[..., nn.Module] = FusedResidual
+    encoder_layer: Callable[..., nn.Module] = EncoderLayer
+    decoder_layer: Callable[..., nn.Module] = DecoderLayer
+    embedding: Callable[..., nn.Module] = TokenEmbedding
+    output: Callable[..., nn.Module] = OutputLayer
+    position_table: Callable[[int, int], Tensor] = sinusoidal_table
 
 
 FUSED = Parts()
-CLEAR = Parts(attention=MultiHeadAttention, layer_norm=LayerNorm)
+CLEAR = Parts(attention=MultiHeadAttention, layer_norm=LayerNorm, residual=Residual)
 
 
 class Stack(nn.Module):
@@ -42,7 +52,7 @@ class Stack(nn.Module):
 def encoder_stack(config: TransformerConfig, parts: Parts = FUSED) -> Stack:
     """N encoder layers; called as stack(x, mask)."""
     layers = [
-        EncoderLayer(_attention(config, parts), _feed_forward(config, parts), _residuals(2, config, parts))
+        parts.encoder_layer(_attention(config, parts), _feed_forward(config, parts), _residuals(2, config, parts))
         for _ in range(config.layers)
     ]
     return Stack(layers, _final_norm(config, parts))
@@ -51,7 +61,7 @@ def encoder_stack(config: TransformerConfig, parts: Parts = FUSED) -> Stack:
 def decoder_stack(config: TransformerConfig, parts: Parts = FUSED) -> Stack:
     """N decoder layers; called as stack(x, memory, target_mask, source_mask)."""
     layers = [
-        DecoderLayer(
+        parts.decoder_layer(
             _attention(config, parts),
             _attention(config, parts),
             _feed_forward(config, parts),
@@ -70,8 +80,8 @@ def _feed_forward(config: TransformerConfig, parts: Parts) -> nn.Module:
     return parts.feed_forward(config.d_model, config.d_ff)
 
 
-def _residuals(count: int, config: TransformerConfig, parts: Parts) -> list[Residual]:
-    return [Residual(parts.layer_norm(config.d_model), config.dropout, config.norm) for _ in range(count)]
+def _residuals(count: int, config: TransformerConfig, parts: Parts) -> list[nn.Module]:
+    return [parts.residual(parts.layer_norm(config.d_model), config.dropout, config.norm) for _ in range(count)]
 
 
 def _final_norm(config: TransformerConfig, parts: Parts) -> nn.Module | None:
