@@ -2,7 +2,7 @@
 
 import pytest
 
-from utils.notebooks.build import build
+from utils.notebooks.build import build, read_notebook
 from utils.notebooks.execute import ExecutionError
 
 SOURCE = "solutions/09_halving.py"
@@ -44,6 +44,31 @@ def test_a_solution_that_does_not_pass_its_check_stops_the_build(course, edit):
     words = r"exercise 9\.1, the check cell .* does not pass its own check: ✗ check 9\.1: 0\.75"
     with pytest.raises(ExecutionError, match=words):
         build(root=course)
+
+
+SHOWN_WRONG = '# %% tags=["refused"]\ncheck("9.1", lambda number: number / 4, seed=1)\n'
+
+
+def test_a_refusal_that_is_the_lesson_says_so(course, edit):
+    edit(course / SOURCE, "# %%\nobject()\n", SHOWN_WRONG)
+    build(root=course)
+    stored = read_notebook(course / "solutions" / "09_halving.ipynb")
+    shown = [cell for cell in stored.cells if "refused" in cell.metadata.get("tags", ())]
+    assert [cell.outputs[0]["text"] for cell in shown] == ["✗ check 9.1: 0.75\n"]
+
+
+@pytest.mark.parametrize(
+    "cell, words",
+    [
+        (SHOWN_WRONG.replace(' tags=["refused"]', ""), "a check refuses an answer: ✗ check 9.1: 0.75"),
+        (SHOWN_WRONG.replace("/ 4", "/ 2"), "no check in it refuses anything"),
+    ],
+)
+def test_a_refusal_that_nobody_meant_stops_the_build(course, edit, cell, words):
+    edit(course / SOURCE, "# %%\nobject()\n", cell)
+    with pytest.raises(ExecutionError, match="under 'By hand → loop'") as caught:
+        build(root=course)
+    assert words in str(caught.value)
 
 
 def test_a_warning_stops_the_build(course, edit):

@@ -88,6 +88,9 @@ FAULTS = [
     (START + EXERCISE.replace("# Exercise 3.1: f\n", ""), 9, "needs `# Exercise N.M`"),
     (START + "# %%\n# Exercise 3.1\nx = 1\n", 8, "nothing to write"),
     (START + EXERCISE.replace("def f():", "def f(:"), 9, "not Python"),
+    (START + EXERCISE + CHECK.replace("# %%", '# %% tags=["refused"]'), 15, "apart from the exercise's own check"),
+    (START + '# %% tags=["refused"]\ncheck("3.1", f)\n', 8, "the same on every run"),
+    (START + '# %% tags=["refused", "machine"]\ncheck("3.1", f, seed=1)\n', 8, "no tag `machine`"),
 ]
 
 

@@ -69,9 +69,21 @@ def execute(
                 raise _error(chapter, index, f"{error.ename}: {said}", line) from None
             if sentence := fault(cell.outputs, [path for path in private if path != "/"]):
                 raise _error(chapter, index, sentence)
-            if chapter.cells[index].role == "check" and (refusal := refused(cell.outputs)):
-                raise _error(chapter, index, f"the solution does not pass its own check: {refusal}")
+            if sentence := _unwanted_verdict(chapter.cells[index], cell.outputs):
+                raise _error(chapter, index, sentence)
     _store(notebook)
+
+
+def _unwanted_verdict(cell: Cell, outputs: list[dict]) -> str | None:
+    """Why what a check says may not be stored: it refuses where nobody said so, or passes what is shown as wrong."""
+    refusal = refused(outputs)
+    if "refused" in cell.tags:
+        return None if refusal else "it is tagged `refused`, and no check in it refuses anything."
+    if refusal and cell.role == "check":
+        return f"the solution does not pass its own check: {refusal}"
+    if refusal:
+        return f"a check refuses an answer: {refusal} If that is the lesson, tag the cell `refused`."
+    return None
 
 
 def _failing_line(traceback: str, execution_count: int | None) -> int | None:

@@ -7,7 +7,8 @@ A source is a Jupytext py:percent file. What it must hold:
   cell right under each.
 
 Tags a cell may carry: `setup`; `machine` (what it prints depends on the machine, so it is not compared);
-`raises-exception` (its error is part of the lesson); `folded` (its code is hidden until asked for).
+`raises-exception` (its error is part of the lesson); `refused` (its check has to refuse a wrong answer, on inputs of a
+fixed seed: anywhere else a refusal stops the build); `folded` (its code is hidden until asked for).
 """
 
 import re
@@ -25,7 +26,8 @@ MARKER = re.compile(r"^# %%")
 EXERCISE = re.compile(r"# Exercise (\d+)\.(\d+)\b")
 NEARLY_EXERCISE = re.compile(r"#+\s*exercise\b", re.IGNORECASE)
 HEADING = re.compile(r"^(#{1,6})\s+(.+?)\s*#*\s*$")
-TAGS = ("setup", "machine", "raises-exception", "folded")
+TAGS = ("setup", "machine", "raises-exception", "refused", "folded")
+SEEDED_CHECK = re.compile(r"^check\(.*\bseed=\d+\)", re.MULTILINE)
 LONGEST_SLUG = 56  # cell ids may have 64 characters; the running number needs a few
 
 
@@ -210,6 +212,7 @@ def _with_roles(path: Path, number: str, cells: list[_RawCell]) -> Iterator[Cell
                     f'check("{awaited}", …).'
                 )
             role = "check"
+        _require_refused_in_order(path, raw, role)
         if role == "exercise":
             exercise = _exercise(path, number, raw)
         of_exercise = exercise or awaited
@@ -223,6 +226,14 @@ def _with_roles(path: Path, number: str, cells: list[_RawCell]) -> Iterator[Cell
         yield Cell(raw.kind, raw.text, raw.line, raw.tags, role, of_exercise, heading, identifier)
     if exercise is not None:
         raise SourceError(f'{path}: the last cell is exercise {exercise}; under it must stand check("{exercise}", …).')
+
+
+def _require_refused_in_order(path: Path, raw: _RawCell, role: str) -> None:
+    if "refused" in raw.tags and (role != "code" or "machine" in raw.tags or not SEEDED_CHECK.search(raw.text)):
+        raise SourceError(
+            f"{path}, line {raw.line}: a cell tagged `refused` shows a wrong answer, apart from the exercise's own "
+            'check, and the same on every run: check("N.M", wrong, seed=1), and no tag `machine`.'
+        )
 
 
 def _role(path: Path, raw: _RawCell) -> str:
