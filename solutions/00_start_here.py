@@ -325,7 +325,7 @@ assert not {source for source, _ in corpus.split("train")} & {source for source,
 # %% tags=["machine"]
 from utils.training.short import train_briefly
 
-run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0, updates=1200, warmup=100, peak=6e-3)
+run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0, updates=1200, warmup=100, peak=1e-2)
 model, tokeniser = run.model, run.tokeniser
 parameters = sum(parameter.numel() for parameter in model.parameters())
 print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words of English and German; validation loss {run.valid_loss:.2f}")
@@ -376,9 +376,13 @@ with torch.no_grad():
 # Your turn to type. The vocabulary is small; these are some of the words it knows.
 
 # %%
+import difflib
+
+from utils.text import split_words
 from utils.text.lexicon import load_lexicon
 
 lexicon = load_lexicon()
+known = {word for english, _ in corpus.split("train") for word in split_words(english)}
 print("who    ", ", ".join([name.english for name in lexicon.names][:6]), "and the", ", ".join(n.english for n in lexicon.nouns[:16]))
 print("what   ", ", ".join(noun.english for noun in lexicon.nouns[60:90]))
 print("is     ", ", ".join(adjective.english for adjective in lexicon.adjectives[:24]))
@@ -393,17 +397,221 @@ print("links  ", ", ".join(conjunction.english for conjunction in lexicon.conjun
 # %%
 sentence = "The old king buys a red car because he did not close the door."
 
-from difflib import get_close_matches
-
-from utils.text import split_words
-
-known = {word for english, _ in corpus.split("train") for word in split_words(english)}
 unknown = [word for word in split_words(sentence) if word not in known]
 for word in unknown:
-    near = ", ".join(get_close_matches(word, known, n=3)) or "nothing that looks like it"
+    near = ", ".join(difflib.get_close_matches(word, known, n=3)) or "nothing that looks like it"
     print(f"The training sentences have no {word!r}; they have {near}.")
 if not unknown:
     print(translate(model, tokeniser, [sentence])[0])
 
 # %% [markdown]
-# ## See
+# ## See: where the translator looks
+#
+# The box *attention to the source* gives every word of the translation a row of weights over the words of the source,
+# made by the softmax that you wrote. Such a row can be looked at. Take a pair in which the order of words changes: the
+# German verb stands at the end.
+
+# %%
+from utils.text.grammar import embedded_corpus
+from utils.transformer import attention_maps
+
+pair = embedded_corpus().test[7]
+source = source_batch(tokeniser, [pair.source]).to(device)  # (1, source_len)
+target = torch.tensor([[BEGIN, *tokeniser.encode(pair.target)]], device=device)  # (1, target_len)
+maps = attention_maps(model, source, target)
+weights = maps.cross[-1][0].mean(dim=0).cpu()  # (target_len, source_len): the last layer, the mean of its heads
+rows, columns = [*pair.target_tokens, "</s>"], [*pair.source_tokens, "</s>"]
+assert torch.allclose(weights.sum(dim=-1), torch.ones(len(rows)), atol=1e-5)
+for word in ("besucht", "Hotel"):
+    print(f"when it writes {word!r} it looks most at {columns[weights[rows.index(word)].argmax()]!r}")
+plots.attention_map(weights, rows, columns, "The German verb comes last, and looks back to where the English one stands")
+
+# %% [markdown]
+# **How to read it.** Each **row is a query**: a word that is about to be written. Each **column is a key**: a word of the
+# source. The brighter a cell, the more of that source word goes into the row's mixture; a row sums to one. Read a row
+# from left to right, never a column from top to bottom: columns do not sum to anything in particular.
+#
+# One trap: at the moment when row "besucht" is computed, the decoder has not yet seen *besucht*. What it got as input is
+# the word before, "Hotel" (the box says *shifted right*). The row shows where it looks in order to find the next word.
+#
+# The picture was the mean of four heads. Here is each by itself:
+
+# %%
+each = maps.cross[-1][0].cpu()  # (heads, target_len, source_len)
+print(f"{len(each)} heads, each with a map of {each.size(1)} rows and {each.size(2)} columns")
+plots.heads_grid(each, rows, columns, "Four heads of the last layer: each looks in its own way")
+
+# %% [markdown]
+# ## Test the claim: attention shows which word comes from which
+#
+# > **Paper (§4, at its end).** As a side benefit, attention could make a model easier to interpret: different heads
+# > appear to learn different tasks, many of them to do with the structure of sentences.
+#
+# A picture of one sentence proves little. But our corpus was made by a grammar, so it is known for each German word
+# which English word it stands for: its **gold alignment**. Here it is for the pair above.
+
+# %%
+for position, word in enumerate(pair.target_tokens):
+    partners = [pair.source_tokens[s] for s, t in pair.alignment if t == position]
+    print(f"{word:9} ← {', '.join(partners) or 'nothing'}")
+
+# %% [markdown]
+# So we can count. For each German word: does the largest weight of its row stand on a gold source word? Two controls
+# tell what such a number is worth. **Chance** points at a random word of the source. **Same place** points at the word
+# that stands as far along in the source as this one in the target. It is the harder one to beat, since the two languages
+# often agree in order. Commas and full stops are left out.
+
+# %%
+def gold_words(pairs):
+    """The German words that have a counterpart: [(sentence, position, positions of its source words), …]."""
+    found = []
+    for number, pair in enumerate(pairs):
+        for position, word in enumerate(pair.target_tokens):
+            partners = {s for s, t in pair.alignment if t == position}
+            if partners and word.isalpha():
+                found.append((number, position, partners))
+    return found
+
+
+def share(guess, words):
+    """How many of the words are guessed right, by a function of sentence and position."""
+    return sum(guess(number, position) in partners for number, position, partners in words) / len(words)
+
+
+# %%
+def same_place(number, position):
+    """The source position that is as far along as this target position."""
+    source_end, target_end = len(test[number].source_tokens) - 1, len(test[number].target_tokens) - 1
+    return round(position / target_end * source_end)
+
+
+valid, test = embedded_corpus().valid[:300], embedded_corpus().test[:300]
+words = gold_words(test)
+diagonal = share(same_place, words)
+chance = sum(len(partners) / len(test[number].source_tokens) for number, _, partners in words) / len(words)
+print(f"{len(words)} German words in {len(test)} test sentences: chance {chance:.0%}, same place {diagonal:.0%}")
+
+# %% [markdown]
+# Now the model: every head of every layer, the right translation going in word by word. The best head is chosen on
+# validation sentences and then measured on test sentences, as anything that is chosen should be. A third control is the
+# same model **untrained**, with random numbers for parameters.
+
+# %%
+from torch.nn.utils.rnn import pad_sequence
+
+from utils.transformer import Transformer
+
+
+def shares(model, pairs, later=0):
+    """The share of each head, (layers, heads); later=1 takes the row below, where the word is the input."""
+    source = source_batch(tokeniser, [pair.source for pair in pairs]).to(device)
+    targets = [torch.tensor([BEGIN, *tokeniser.encode(pair.target)]) for pair in pairs]
+    target = pad_sequence(targets, batch_first=True).to(device)  # (sentences, target_len)
+    weights = torch.stack(attention_maps(model, source, target).cross)  # (layers, sentences, heads, target, source)
+    looks, words = weights.argmax(dim=-1).transpose(1, 2).tolist(), gold_words(pairs)
+    return torch.tensor([[share(lambda n, p: head[n][p + later], words) for head in layer] for layer in looks])
+
+
+# %% tags=["machine"]
+from utils.plots.style import NotebookFigure
+
+layer, head = divmod(shares(model, valid).argmax().item(), 4)
+trained, below = shares(model, test), shares(model, test, later=1)
+torch.manual_seed(0)
+untrained = shares(Transformer(model.config).to(device).eval(), test)
+print(f"{trained[layer, head]:.0%} of the German words look most at a gold source word in head {head + 1} of layer {layer + 1};")
+print(f"same place {diagonal:.0%}, chance {chance:.0%}, best untrained head {untrained.max():.0%}; one row below {below[layer, head]:.0%}")
+assert trained[layer, head] > 0.75 > 0.6 > diagonal > 3 * max(chance, below[layer, head])
+
+figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
+axes = figure.subplots()
+for name, values, colour in (("trained", trained, "#0072B2"), ("untrained", untrained, "#D55E00")):
+    axes.plot(range(8), 100 * values.flatten(), "o", color=colour)
+    axes.annotate(name, (7, 100 * values[-1, -1]), textcoords="offset points", xytext=(9, -3), color=colour)
+for name, value in (("same place", diagonal), ("chance", chance)):
+    axes.axhline(100 * value, color="#5f5f5f", linestyle="--", linewidth=1)
+    axes.annotate(name, (-0.6, 100 * value), textcoords="offset points", xytext=(0, 4), color="#5f5f5f")
+axes.set_xticks(range(8), [f"layer {n // 4 + 1}\nhead {n % 4 + 1}" for n in range(8)])
+axes.set(ylabel="target words that look most\nat a gold source word (%)", ylim=(0, 100), xlim=(-0.7, 8.2))
+figure.suptitle("Trained heads find the word that is being translated; untrained ones do not")
+figure
+
+# %% [markdown]
+# **Verdict: holds here, for the attention to the source.** Nobody told the model which word belongs to which; it was
+# only ever told the next word. Three things keep this from being a law. It is a small model on short sentences, in
+# which nearly every word has one counterpart. Heads differ, and the weakest may point elsewhere most of the time. And
+# where a head looks is not yet why the model writes what it writes: the values that it fetches there count as well, and
+# so do all other boxes.
+#
+# "One row below" is the trap from above in numbers: who takes the row that *reads* a word for the row that *writes* it
+# finds next to nothing.
+#
+# Here is the best head on the sentence that you typed. The darker a line, the larger the weight:
+
+# %% tags=["machine"]
+translation = translate(model, tokeniser, [sentence])[0]
+source, target_ids = source_batch(tokeniser, [sentence]).to(device), tokeniser.encode(translation)
+maps = attention_maps(model, source, torch.tensor([[BEGIN, *target_ids]], device=device))
+print(f"{sentence}\n{translation}")
+plots.attention_lines(
+    maps.cross[layer][0, head], [*tokeniser.tokens(target_ids), "</s>"], tokeniser.tokens(source[0].tolist()),
+    f"Your sentence: where head {head + 1} of layer {layer + 1} looks while it writes each word",
+)
+
+# %% [markdown]
+# ## Since 2017
+#
+# The drawing has held. What has been exchanged in it since, with the chapter that builds the exchange beside the
+# original:
+#
+# > **Since 2017.** The normalisation moved from behind each box to before it, and became simpler (RMSNorm, chapter 05).
+# > Positions are turned into the queries and keys instead of being added at the bottom (rotary positions, 02). Heads
+# > share their keys and values, so that generating needs less memory (grouped queries, 04). The weights are never stored
+# > as a whole (FlashAttention, 03). The feed-forward network has a gate (SwiGLU, 05). And the decoder stands alone,
+# > trained to continue text (06).
+#
+# > **Note.** The translator above has one of these already: it normalises before each box, because that trains in fewer
+# > updates. It also leaves dropout out, for it has no time to learn anything by heart. Chapter 05 compares both ways.
+#
+# ## What you will have at the end
+#
+# The model that you trained above came from `utils/transformer`. Each box of it is an exercise of a coming chapter, and
+# what you pass is kept in `my_transformer/`. When all of it is there, in a terminal,
+#
+# ```
+# python -m utils train --model mine
+# ```
+#
+# trains a translator out of them, and says of each part whose it is. `python -m utils train` does the same with the
+# course's own parts, in a model twice as wide and with more updates. This is what a recorded run of it gave:
+
+# %%
+import json
+
+recorded = json.loads((course / "assets/runs/tiny-cpu.json").read_text(encoding="utf-8"))
+minutes = max(record.get("seconds", 0) for record in recorded["metrics"]) / 60
+settings = recorded["settings"]
+print(f"{recorded['command']}   (recorded: seed {recorded['seed']}, {recorded['hardware']['cores']} cores, {minutes:.1f} minutes)")
+print(f"d_model {settings['d_model']}, {settings['updates']} updates")
+for evaluation in recorded["evaluations"]:
+    print(f"{evaluation['test_set']:14} BLEU {evaluation['scores']['bleu']:.1f}")
+
+# %% [markdown]
+# The last lines say something else, too: on sentences longer than any it was trained on (`long`), the same model does
+# much worse. Why, and what helps, is a question that runs through several chapters.
+
+# %% [markdown]
+# ## Recap
+#
+# * The paper took a translator with attention and left out the recurrence, so that all words of a sentence can be
+#   computed at once in training; writing a translation still goes word by word.
+# * The drawing has an encoder that reads and a decoder that writes. Only attention passes anything between words.
+# * Of the base model's 63 million parameters three tenths lie in attention, four in feed-forward networks, three in the
+#   embeddings.
+# * A softmax is exp, divided by the row's sum, with the largest score subtracted first.
+# * A row of an attention map is a query, a word about to be written. In a minute of training some heads learn to look at
+#   the word that is being translated.
+#
+# Next: chapter 01 turns words into numbers and numbers into vectors. To read on: the paper itself,
+# [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), of which sections 1 and 3 with figure 1 are enough for now; and
+# Bahdanau et al. (2014), "Neural Machine Translation by Jointly Learning to Align and Translate".
