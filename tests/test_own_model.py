@@ -1,4 +1,4 @@
-"""From an empty folder to a translator of one's own: every exercise passed, carried forward, trained, translated with."""
+"""From an empty folder to a translator of one's own: exercises passed, carried forward, trained, translated with."""
 
 import ast
 import io
