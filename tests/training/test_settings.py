@@ -1,5 +1,7 @@
 """Settings: presets, overrides, and a sentence with the good values for each bad one."""
 
+import subprocess
+import sys
 from dataclasses import fields
 
 import pytest
@@ -105,3 +107,9 @@ def test_missing_gpu_is_told(monkeypatch):
     assert "cannot use" in device_advice(choose_device("cpu"), "tiny", 4)
     monkeypatch.setattr("torch.cuda.is_available", lambda: True)
     assert "does not use it" in device_advice(choose_device("cpu"), "tiny", 4)
+
+
+def test_what_notebooks_import_for_a_training_does_not_warn_there():
+    """tqdm.auto warns in every notebook of an environment without ipywidgets."""
+    ask = "import sys, utils.training.short, utils.translation; print('tqdm.auto' in sys.modules)"
+    assert subprocess.run([sys.executable, "-c", ask], capture_output=True, text=True).stdout == "False\n"

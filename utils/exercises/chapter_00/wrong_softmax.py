@@ -26,6 +26,10 @@ def largest_of_all(scores: Tensor) -> Tensor:
     return exponentials / exponentials.sum(dim=-1, keepdim=True)
 
 
+def over_everything(scores: Tensor) -> Tensor:
+    return over_axis(0)(scores.flatten()).view_as(scores)
+
+
 def changed_in_place(scores: Tensor) -> Tensor:
     scores -= scores.amax(dim=-1, keepdim=True)
     return scores.exp() / scores.exp().sum(dim=-1, keepdim=True)
@@ -64,6 +68,12 @@ SOFTMAX = (
         lambda scores: less_largest(scores) / less_largest(scores).sum(),
         "You divide by the sum over the whole tensor, so that only all rows together sum to one. Each row is to sum to "
         "one by itself: sum(dim=-1, keepdim=True).",
+    ),
+    Misconception(
+        "over everything",
+        over_everything,
+        "Your softmax runs over the whole tensor, so that only all rows together sum to one. Each row is to sum to one "
+        "by itself: the sum and the largest score along dim=-1.",
     ),
     Misconception(
         "over the rows",
