@@ -15,14 +15,21 @@ class Coverage:
     vocab_size: int  # entries, special ones included
     unknown: float  # share of ids that are "unknown"
     tokens_per_word: float  # ids for each word or punctuation mark
+    sentences_with_unknown: float  # share of sentences in which something is unknown
 
 
 def coverage(tokeniser: Tokeniser, sentences: Iterable[str]) -> Coverage:
     """Encodes the sentences and counts."""
     sentences = list(sentences)
-    ids = [index for sentence in sentences for index in tokeniser.encode(sentence)]
+    encoded = [tokeniser.encode(sentence) for sentence in sentences]
+    ids = sum(map(len, encoded))
     words = sum(len(split_words(sentence)) for sentence in sentences)
-    return Coverage(tokeniser.vocab_size, ids.count(UNKNOWN) / len(ids), len(ids) / words)
+    return Coverage(
+        vocab_size=tokeniser.vocab_size,
+        unknown=sum(sentence.count(UNKNOWN) for sentence in encoded) / ids,
+        tokens_per_word=ids / words,
+        sentences_with_unknown=sum(UNKNOWN in sentence for sentence in encoded) / len(sentences),
+    )
 
 
 def coverage_by_size(

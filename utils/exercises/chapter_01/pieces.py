@@ -87,7 +87,8 @@ def _merge_cases(generator: Generator) -> list[Case]:
         Case("after earlier merges", ({("▁", a + b, c): many, ("▁", a + b, c, d): few, ("▁", d, a + b): 1},)),
         Case("a pair twice in one word", ({(c, d, a, c, d): few + 1, (d, b, e): few + 3, (b, e): few - 2},),
              traits=twice),
-        Case("words that hold no such pair", ({(b, d): many, (e,): 3, (a, e): 1, (c, b, d, b, d): 2, (d, b): 1},), traits=twice),
+        Case("words that hold no such pair", ({(b, d): many, (e,): 3, (a, e): 1, (c, b, d, b, d): 2, (d, b): 1},),
+             traits=twice),
         Case("a tie", ({(d, e): few, (b, c): few, (c, d): few},), part=EDGE, traits=tie),
         Case("a tie, the other way round", ({(b, c): few, (b, d): few, (a, e): few, (d, a): 1},), part=EDGE,
              traits=tie),
@@ -142,7 +143,7 @@ MERGE = Exercise(
         "and put the winner together. How much does a pair in a word that occurs seven times count?",
         "`for pair in pairwise(symbols): counts[pair] += count` with a Counter. The winner is `min(counts, key=lambda "
         "pair: (-counts[pair], pair))`: most frequent first, then alphabetical. An empty Counter has no winner.",
-        "Build each new word symbol by symbol: where the last one you kept and the present one are the pair, `new[-1] += "
-        "symbol`, else `new.append(symbol)`. In the end `merged[tuple(new)] = count`.",
+        "Build each new word symbol by symbol: where the last one you kept and the present one are the pair, "
+        "`new[-1] += symbol`, else `new.append(symbol)`. In the end `merged[tuple(new)] = count`.",
     ),
 )
