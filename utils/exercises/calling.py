@@ -120,9 +120,11 @@ def _called(
     if case.gradients:
         for tensor in inputs.values():
             tensor.requires_grad_()
-    call, filled = answer, {}
+    call, filled, shared = answer, {}, {}
     if form.kind == "module":
-        call = answer(*copy.deepcopy(case.build), **copy.deepcopy(dict(case.build_keywords)))
+        build, build_keywords = copy.deepcopy((case.build, dict(case.build_keywords)))
+        call = answer(*build, **build_keywords)
+        shared = _shared_parameters((*build, *build_keywords.values()))
         if not isinstance(call, nn.Module):
             return Outcome(trouble=Trouble("not a module", type(call).__name__, ""))
         call.train(case.training)
@@ -131,6 +133,9 @@ def _called(
             return Outcome(trouble=Trouble("weights", "", _unlike(call, weights)))
         if case.observe == "parameters":
             return Outcome([parameter.detach() for parameter in call.parameters()])
+        if case.observe.startswith("."):
+            kept = getattr(call, case.observe[1:])
+            return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe == "largest":
         with Largest() as watched:
@@ -140,9 +145,11 @@ def _called(
     after = dict(_named_tensors(names))
     before = dict(_named_tensors(input_names(form, case)))
     damaged = tuple(name for name, tensor in before.items() if not same_bits(tensor, after[name]))
+    untouched = input_names(form, case)
+    damaged += tuple(name for name in names if _plain_leaves(names[name]) != _plain_leaves(untouched[name]))
     gradients = None
     if case.gradients:
-        gradients = _gradients(value, {**inputs, **filled}, seed)
+        gradients = _gradients(value, {**inputs, **filled, **shared}, seed)
         value = _detached(value)
     return Outcome(value, None, damaged, gradients)
 
@@ -150,6 +157,23 @@ def _called(
 def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
     """The tensors among arguments: ("query", …), ("tokens[0]", …)."""
     return [(name + way, leaf) for name, value in names.items() for way, leaf in leaves(value) if _is_tensor(leaf)]
+
+
+def _plain_leaves(value: Any) -> dict[str, Any]:
+    """What lists and dictionaries hold besides tensors and modules, under the way to it."""
+    return {way: leaf for way, leaf in leaves(value) if isinstance(leaf, int | float | str | None)}
+
+
+def _shared_parameters(given: tuple) -> dict[str, Tensor]:
+    """The parameters of modules that a constructor got: ("TokenEmbedding.weight", …). What is made to share them sends
+    its gradients there.
+    """
+    modules = [value for value in given if isinstance(value, nn.Module)]
+    return {
+        f"{type(module).__name__}.{name}": parameter
+        for module in modules
+        for name, parameter in module.named_parameters()
+    }
 
 
 def _is_tensor(value: Any) -> bool:

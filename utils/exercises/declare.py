@@ -13,7 +13,7 @@ from torch import Generator
 
 PARTS = ("values", "mask", "shape", "edge cases", "property")  # what partial credit is given for
 # What is looked at in a call: what it returns; a module's parameters; how many numbers the largest tensor holds that
-# comes into being while it runs.
+# comes into being while it runs; ".weight" is the tensor that a module keeps under that name.
 OBSERVED = ("result", "parameters", "largest")
 
 
@@ -31,15 +31,18 @@ class Case:
     build: tuple = ()  # modules: what the constructor gets
     build_keywords: Mapping[str, Any] = field(default_factory=dict)
     training: bool = False  # modules: train() or eval()
-    gradients: bool = False  # the gradients of a random weighting of the results are compared too
+    # The gradients of a random weighting of the results are compared too: those of inputs, of the module's parameters,
+    # and of the parameters of modules that its constructor got.
+    gradients: bool = False
     own_weights: bool = False  # modules: leave the weights as the constructor drew them
-    observe: str = "result"  # one of OBSERVED
+    observe: str = "result"  # one of OBSERVED, or ".weight"
     traits: tuple[str, ...] = ()  # "target and source differ in length": said when an answer is wrong just there
     tolerance: float | None = None  # relative to the largest expected number; by dtype when unset
 
     def __post_init__(self) -> None:
         require(self.part in PARTS, f"Case {self.name!r}: part {self.part!r} is not one of {PARTS}.")
-        require(self.observe in OBSERVED, f"Case {self.name!r}: cannot observe {self.observe!r}.")
+        seen = self.observe in OBSERVED or re.fullmatch(r"\.\w+", self.observe)
+        require(seen, f"Case {self.name!r}: cannot observe {self.observe!r}.")
 
 
 @dataclass(frozen=True)

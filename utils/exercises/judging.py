@@ -73,15 +73,21 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
     if finding is not None and finding.rank < LEVELS.index("damage"):
         return finding
     if outcome.damaged:
-        names = " and ".join(f"`{name}`" for name in outcome.damaged)
-        sentence = (
-            f"Your code changes its input {names} in place. Whoever calls it still needs that tensor: work on a copy, "
-            f"or use operations that return a new one (`masked_fill`, not `masked_fill_`; `x = x / y`, not `x /= y`)."
-        )
-        return Finding("damage", sentence)
+        return Finding("damage", _damage_sentence(case, outcome))
     if finding is not None:
         return finding
     return _compare_gradients(case, expected, outcome) if case.gradients else None
+
+
+def _damage_sentence(case: Case, outcome: Outcome) -> str:
+    names = " and ".join(f"`{name}`" for name in outcome.damaged)
+    begin = f"Your code changes its input {names} in place. Whoever calls it still needs"
+    if not tensors((case.arguments, case.keywords)):
+        return f"{begin} it as it was: work on a copy, or build a new list or dictionary."
+    return (
+        f"{begin} that tensor: work on a copy, or use operations that return a new one (`masked_fill`, not "
+        f"`masked_fill_`; `x = x / y`, not `x /= y`)."
+    )
 
 
 def _troubled(outcome: Outcome) -> Finding:
@@ -115,11 +121,12 @@ def _compare(exercise: Exercise, case: Case, expected: Any, got: Any) -> Finding
 
 def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -> list[Finding]:
     """All findings on a nested value."""
+    name = f"Your `{case.observe}`" if case.observe.startswith(".") else _part_name(exercise, way)
     if isinstance(expected, tuple | list):
         if not isinstance(got, tuple | list) or len(got) != len(expected):
             names = f" ({', '.join(exercise.returns)})" if len(exercise.returns) == len(expected) and not way else ""
             kind = "tuple" if isinstance(expected, tuple) else "list"
-            sentence = f"{_part_name(exercise, way)} comes as {kind_of(got)}; "
+            sentence = f"{name} {_verb(name, 'comes')} as {kind_of(got)}; "
             sentence += f"asked for is a {kind} of {len(expected)}{names}."
             return [Finding("structure", sentence, got, expected)]
         pairs = zip(expected, got, strict=True)
@@ -128,10 +135,10 @@ def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -
         if not isinstance(got, Mapping) or set(got) != set(expected):
             have = f"a dictionary with {sorted(map(str, got))}" if isinstance(got, Mapping) else kind_of(got)
             want = sorted(map(str, expected))
-            sentence = f"{_part_name(exercise, way)} comes as {have}; asked for are {want}."
+            sentence = f"{name} {_verb(name, 'comes')} as {have}; asked for are {want}."
             return [Finding("structure", sentence, got, expected)]
         return [f for key in expected for f in _unlike(exercise, case, expected[key], got[key], f"{way}[{key!r}]")]
-    finding = _unlike_leaf(_part_name(exercise, way), case, expected, got)
+    finding = _unlike_leaf(name, case, expected, got)
     return [] if finding is None else [finding]
 
 
@@ -206,7 +213,7 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
     )
 
 
-PLURAL = {"has": "have", "is": "are", "lies": "lie", "contains": "contain"}
+PLURAL = {"has": "have", "is": "are", "lies": "lie", "contains": "contain", "comes": "come"}
 
 
 def _verb(name: str, singular: str) -> str:

@@ -1,0 +1,820 @@
+# ---
+# jupyter:
+#   kernelspec:
+#     display_name: Python 3
+#     language: python
+#     name: python3
+# ---
+
+# %% [markdown]
+# # 01 · Tokens and embeddings (§3.4, §5.1)
+#
+# **Where we are.** A network computes with numbers, and a sentence is made of letters. Today you build both ends of the
+# model: what turns text into vectors, and what turns vectors back into a choice among words.
+#
+# ![Figure 1 with the embeddings and the output layer lit](../assets/figure1_01.svg)
+#
+# After this chapter you can
+#
+# * turn text into ids, with words and with byte-pair encoding, and say what each costs;
+# * say why embeddings are multiplied by √d_model, with three standard deviations that you have measured;
+# * let input and output share one table, and count what that saves;
+# * put sentences of many lengths into batches with little padding, and hide the rest with a mask.
+#
+# About two hours, six exercises, 10 points.
+
+# %% tags=["setup"]
+# The set-up cell is written by the build.
+
+# %% [markdown]
+# ## The idea
+#
+# Text goes through four stations: text → tokens → ids → vectors. A **token** is a word or a piece of one; its **id** is
+# its number in a **vocabulary**; its vector is the row of that number in a table, the **embedding**, which is learnt
+# with everything else. At the other end of the model the same path is walked backwards: a vector is compared with every
+# row of a table, and each comparison gives one token's score.
+#
+# > **Paper (§5.1).** Sentences were encoded with byte-pair encoding, with one vocabulary of about 37 000 tokens for
+# > English and German together. Batches hold sentence pairs of about equal length, with about 25 000 source tokens and
+# > 25 000 target tokens.
+#
+# > **Paper (§3.4).** Learned embeddings turn tokens into vectors of width d_model; a linear map and a softmax turn the
+# > decoder's output into probabilities. Both embeddings and that linear map share one matrix. In the embeddings its
+# > numbers are multiplied by √d_model.
+#
+# > **Note.** The paper does not say why √d_model, nor how the table starts. You will answer both with numbers.
+#
+# | symbol | in code | shape | meaning |
+# |---|---|---|---|
+# | V | `vocab_size` | a number | entries of the vocabulary, special ones included |
+# | d_model | `d_model` | a number | width of a vector |
+# | | `tokens` | (batch, length) | ids, padded at the end |
+# | E | `weight` | (V, d_model) | the table: one row for each token |
+# | √d_model · E[tokens] | `vectors` | (batch, length, d_model) | what goes into the model |
+# | x Eᵀ | `logits` | (batch, length, V) | one score for each token of the vocabulary |
+#
+# Four ids are special and the same everywhere in this course: padding 0, unknown 1, begin 2, end 3.
+
+# %% [markdown]
+# ## Predict
+#
+# Four questions, to be answered before anything is run. Put the letter of your answer behind the number, as in
+# `predict("1.a", "b")`, and run the cell again.
+
+# %%
+predict("1.a")
+
+# %%
+predict("1.b")
+
+# %%
+predict("1.c")
+
+# %%
+predict("1.d")
+
+# %% [markdown]
+# ## Words and ids
+#
+# The text of this course is made by a grammar that comes with it: 20 000 English sentences with their German
+# translations. To split a sentence into words, punctuation is cut off first.
+
+# %%
+from utils.text import load_corpus, split_words
+
+corpus = load_corpus("embedded")
+train, test = ([sentence for pair in corpus.split(name) for sentence in pair] for name in ("train", "test"))
+print(train[0], "\n" + train[1])
+print(split_words(train[1]))
+
+# %% [markdown]
+# A vocabulary is a list of the most frequent words; a word's id is its place in it. Here it has eight words, which get
+# the ids from 4 on, after the four special ones.
+
+# %%
+from collections import Counter
+
+counts = Counter(word for sentence in train for word in split_words(sentence))
+vocabulary = {word: index for index, (word, _) in enumerate(counts.most_common(8), start=4)}
+print(vocabulary)
+
+# %% [markdown]
+# By hand: "The dog sleeps in the garden." By this vocabulary "The" and "the" are two words; "dog" is none that it
+# knows, so it becomes unknown, 1. Begin (2) and end (3) stand around the sentence. The decoder needs both: it starts
+# from begin, and it says end when it is done.
+#
+# ### Exercise 1.1 · From words to ids
+#
+# Difficulty 1 · 10 minutes · 1 point.
+
+# %%
+# Exercise 1.1: from words to ids
+def numericalise(words, vocabulary):
+    """The ids of a sentence: begin (2), one id a word, end (3). A word that is not in the vocabulary is unknown (1).
+
+    words: the words of one sentence, as they stand; vocabulary: {word: id}, with ids from 4 on.
+    Returns a new list of len(words) + 2 ids.
+    """
+    BEGIN, END, UNKNOWN = 2, 3, 1
+    ### BEGIN SOLUTION
+    return [BEGIN, *(vocabulary.get(word, UNKNOWN) for word in words), END]
+    ### END SOLUTION
+
+
+# %%
+check("1.1", numericalise)
+
+# %%
+hint("1.1")
+
+# %% [markdown]
+# torchtext's `Field` does the same for a whole batch: it counts words, numbers them, frames each sentence and pads the
+# shorter ones, so that all fit into one tensor.
+
+# %%
+from torchtext.data import Field
+
+field = Field(tokenize=split_words, init_token="<s>", eos_token="</s>", batch_first=True)
+field.build_vocab([split_words(sentence) for sentence in train])
+print(field.vocab.itos[:8])
+print(field.process([split_words("The dog sleeps in the garden."), split_words("The whales sleep.")]))
+
+# %% [markdown]
+# > **Note.** Left alone, `Field` numbers unknown 0 and padding 1. The course's `WordTokeniser` uses `Field` with the
+# > numbers 0 for padding and 1 for unknown, which is what masks and losses here rely on.
+
+# %%
+from utils.text import WordTokeniser
+
+tokeniser = WordTokeniser.learn(train)
+own_vocabulary = {word: index for index, word in enumerate(tokeniser.field.vocab.itos) if index >= 4}
+sentence = "The whales sleep in the garden."
+assert numericalise(split_words(sentence), own_vocabulary) == [2, *tokeniser.encode(sentence), 3]
+print(tokeniser.vocab_size, "entries;", tokeniser.decode(tokeniser.encode(sentence)))
+
+# %% [markdown]
+# ### See: a few words are most of the text
+#
+# Order the words by frequency. In real text the count falls about as one over the rank (Zipf's law), so half of all
+# word forms are met once. The grammar's text is tamer: its lexicon ends, so its curve does.
+
+# %%
+import json
+
+from utils.text.coverage import rank_counts
+
+recorded = json.load(open("../assets/runs/01-vocabularies.json"))["results"]
+ranks = {
+    "this course's grammar": list(enumerate(rank_counts(train), start=1)),
+    "Multi30k (recorded)": recorded["rank_counts"],
+}
+real = recorded["train"]
+once = real["words_seen_once"] / real["different_words"]
+top = sum(count for _, count in ranks["this course's grammar"][:100]) / sum(counts.values())
+print(f"grammar: {len(counts):,} words, the first 100 make up {top:.0%} of the text")
+print(f"Multi30k: {real['different_words']:,} words, {once:.0%} of them seen once")
+
+# %%
+from utils.plots.style import NotebookFigure
+
+figure = NotebookFigure(figsize=(7, 3.6), layout="constrained")
+axes = figure.subplots()
+for (name, points), colour, at in zip(ranks.items(), ("#0072B2", "#D55E00"), (60, 130)):
+    axes.loglog(*zip(*points), color=colour)
+    near = min(points, key=lambda point: abs(point[0] - at))
+    axes.annotate(name, near, textcoords="offset points", xytext=(8, 8), color=colour)
+axes.loglog([1, 30000], [60000, 2], ":", color="#5f5f5f")
+axes.annotate("1 / rank", (4, 15000), textcoords="offset points", xytext=(8, 5), color="#5f5f5f")
+axes.set(xlabel="rank of the word", ylabel="times it occurs in training")
+figure.suptitle("A few words are most of the text, and real text has a tail without an end")
+figure
+
+# %% [markdown]
+# ## Byte-pair encoding
+#
+# A word vocabulary fails at the tail: a word that was never seen is lost, and one seen once has a vector that was
+# trained once. Letters know no unknown words but make long sequences of parts that mean nothing. Byte-pair encoding
+# (Sennrich et al. 2016) lies between: it starts from letters and gives the most frequent **pair of neighbours** a symbol
+# of its own, again and again. Frequent words end up whole, rare ones in pieces.
+#
+# By hand, with a space at the beginning of a word written ▁: two words, seen 5 and 3 times.
+
+# %%
+words = {tuple("▁see"): 5, tuple("▁seen"): 3}
+pairs = Counter()
+for symbols, count in words.items():
+    for left, right in zip(symbols, symbols[1:]):
+        pairs[left, right] += count
+print(pairs)
+
+# %% [markdown]
+# Three pairs count 8. Such ties need a rule, or the result would depend on the order of the words: we take the
+# alphabetically first, ('e', 'e'). Python compares tuples of strings that way, and ▁ comes after all letters. The
+# merge makes "▁ s ee" and "▁ s ee n", and in the next step the pairs are counted anew.
+#
+# ### Exercise 1.2 · One merge of byte-pair encoding
+#
+# Difficulty 3 · 25 minutes · 2 points.
+#
+# Count, choose, merge. `pairwise(symbols)` gives the pairs of neighbours. Three things want care: a pair counts as often
+# as its word; where a pair overlaps itself, as in "a a a", the left one is merged first ("aa a"); and a symbol may have
+# several letters, so that ("c", "ab") is not the pair ("a", "b").
+
+# %%
+# Exercise 1.2: one merge of byte-pair encoding
+from itertools import pairwise
+
+
+def bpe_step(words):
+    """One step of byte-pair encoding (§5.1; Sennrich et al. 2016): the most frequent pair becomes one symbol.
+
+    words: {symbols of a word: how often the word occurs}. A pair is two neighbouring symbols of one word and counts
+    as often as its word. Of equally frequent pairs the alphabetically first is taken. Merging goes from left to right.
+    Returns (pair, words after the merge), or (None, words) where no word has two symbols.
+    """
+    ### BEGIN SOLUTION
+    counts = Counter()
+    for symbols, count in words.items():
+        for pair in pairwise(symbols):
+            counts[pair] += count
+    if not counts:
+        return None, words
+    best = min(counts, key=lambda pair: (-counts[pair], pair))
+    merged = {}
+    for symbols, count in words.items():
+        new = []
+        for symbol in symbols:
+            if new and (new[-1], symbol) == best:
+                new[-1] += symbol
+            else:
+                new.append(symbol)
+        merged[tuple(new)] = count
+    return best, merged
+    ### END SOLUTION
+
+
+# %%
+check("1.2", bpe_step)
+
+# %%
+hint("1.2")
+
+# %% [markdown]
+# Learning is this step in a loop. We cut the corpus into pieces as the course's tokeniser does (at spaces and around
+# punctuation), and let two words go along with a count of 0: they have no vote, and every merge is applied to them in
+# order. That is exactly how a new text is encoded later.
+
+# %%
+from utils.text import BPETokeniser
+
+theirs = BPETokeniser.learn(train, 1000)
+cut = theirs.tokenizer.pre_tokenizer.pre_tokenize_str
+pieces = Counter(piece for sentence in train for piece, _ in cut(sentence))
+guests = ["▁Großväter", "▁seagulls"]
+assert not any(guest in pieces for guest in guests)  # neither occurs in the corpus
+
+words = {tuple(piece): count for piece, count in pieces.items()} | {tuple(guest): 0 for guest in guests}
+merges, stages, lengths = [], [words], [sum(len(symbols) * count for symbols, count in words.items())]
+for _ in range(300):
+    pair, words = bpe_step(words)
+    merges.append(pair)
+    stages.append(words)
+    lengths.append(sum(len(symbols) * count for symbols, count in words.items()))
+print("first merges:", " ".join("+".join(pair) for pair in merges[:10]))
+print(f"300 merges shorten the text from {lengths[0]:,} symbols to {lengths[-1]:,}")
+
+# %% [markdown]
+# The library `tokenizers`, which the paper's successors use, learns the same: its first 150 merges are yours, in the
+# same order. Later the two differ only in ties, which it settles by the age of symbols and not by the alphabet.
+
+# %%
+library = [tuple(pair) for pair in json.loads(theirs.tokenizer.to_str())["model"]["merges"]]
+assert merges[:150] == library[:150]
+first = next(i for i, (mine, other) in enumerate(zip(merges, library)) if mine != other)
+print(f"equal up to merge {first}; then {merges[first]} here, {library[first]} there")
+
+# %% [markdown]
+# Frequent words are whole after 300 merges, the guests are in pieces that other words have lent them.
+
+# %%
+from utils.plots.tokens import growing_pieces
+
+shown = ["▁the", "▁children", "▁Kunden", *guests]
+by_spelling = [{"".join(symbols): symbols for symbols in stage} for stage in stages]
+rows = [(f"{n} merges", [by_spelling[n][word] for word in shown]) for n in (0, 10, 30, 100, 200, 300)]
+print("after 300 merges:", rows[-1][1])
+growing_pieces(rows, "Frequent words grow together; words never seen are made of pieces that were")
+
+# %% [markdown]
+# One vocabulary for both languages makes sense only if they share entries. They do: names, numbers, punctuation, and
+# all the short pieces.
+
+# %%
+english, german = ([pair[side] for pair in corpus.split("train")] for side in (0, 1))
+used = [{index for sentence in text for index in theirs.encode(sentence)} for text in (english, german)]
+both = used[0] & used[1]
+print(f"{theirs.vocab_size} entries; used in English {len(used[0])}, in German {len(used[1])}, in both {len(both)}")
+print("in both, for example:", theirs.tokens(sorted(both, key=lambda i: -len(theirs.tokens([i])[0]))[:8]))
+
+# %% [markdown]
+# ## Padding, and a mask that hides it
+#
+# A tensor is a rectangle, sentences are not. The shorter ones are filled up with id 0 at the end. Padding is no word:
+# attention (chapter 03) must not look at it, the loss must not count it. So a mask goes along.
+#
+# A mask is boolean, `True` = may be attended to, and has four axes, (batch, heads, query, key), here or by
+# broadcasting. Whether a key is padding depends on the sentence and the key alone, so heads and queries get axes of
+# size 1: (batch, 1, 1, length).
+
+# %%
+from utils.text import source_batch
+
+tokens = source_batch(tokeniser, ["The dog sleeps.", "The small dog sleeps in the garden."])
+print(tokens)
+print([[index != 0 for index in row] for row in tokens.tolist()][0])
+
+# %% [markdown]
+# ### Exercise 1.3 · The padding mask
+#
+# Difficulty 1 · 10 minutes · 1 point.
+#
+# The loop above in one comparison, with the axes that broadcasting needs. Indexing with `None` makes an axis of size 1.
+
+# %%
+# Exercise 1.3: the padding mask
+def padding_mask(tokens, padding_id=0):
+    """Marks real tokens, so that nobody attends to padding.
+
+    tokens: (batch, length) ids. Returns bool (batch, 1, 1, length), True = a real token.
+    """
+    ### BEGIN SOLUTION
+    return (tokens != padding_id)[:, None, None, :]
+    ### END SOLUTION
+
+
+# %%
+check("1.3", padding_mask)
+
+# %%
+hint("1.3")
+
+# %% [markdown]
+# ## The embedding is a matrix product
+#
+# By hand: a table of four rows, and the id 2. Written as a **one-hot** vector, zeros with a single 1 at place 2, the id
+# picks its row by an ordinary matrix product. Looking the row up gives the same and skips all the products with zero.
+
+# %%
+table = torch.tensor([[0.0, 0.0], [1.0, 2.0], [3.0, 4.0], [5.0, 6.0]])  # (V, d_model)
+one_hot = torch.tensor([0.0, 0.0, 1.0, 0.0])
+print("product", (one_hot @ table).tolist(), "row", table[2].tolist())
+
+# %% [markdown]
+# A sentence is a loop over its ids. All at once: index with the whole tensor of ids; `nn.functional.embedding(tokens,
+# table)` does the same, a little faster backwards.
+
+# %%
+from torch import nn
+
+tokens = torch.tensor([[2, 1, 2]])
+loop = torch.stack([table[index] for index in tokens[0]])  # (length, d_model)
+product = nn.functional.one_hot(tokens, num_classes=4).float() @ table  # (batch, length, d_model)
+assert torch.equal(loop[None], product) and torch.equal(product, table[tokens])
+assert torch.equal(product, nn.functional.embedding(tokens, table))
+print(f"for V = 37 000 and d_model = 512 the product costs {37_000 * 512:,} multiplications a token, the look-up none")
+
+# %% [markdown]
+# The product also says what is learnt. Its gradient is the one-hot matrix turned over, times what comes back: a row is
+# changed only by sentences that hold its token, once for each time. Rare tokens learn rarely.
+
+# %%
+leaf = table.clone().requires_grad_()
+nn.functional.embedding(tokens, leaf).sum().backward()
+print(leaf.grad.tolist())
+assert leaf.grad[2, 0] == 2 and leaf.grad[0].abs().sum() == 0  # id 2 comes twice, id 0 never
+
+# %% [markdown]
+# ## Why × √d_model
+#
+# Two things come together at the bottom of figure 1: the word's vector and a code for its position (chapter 02), added.
+# The code is made of sines and cosines, so its root mean square is √½ = 0.71, always. How large are the vectors? That
+# depends on how the table starts. Here are three common ways, each multiplied by √512.
+
+# %%
+import math
+
+from utils.transformer import sinusoidal_table
+
+torch.manual_seed(0)
+V, d_model = 37_000, 512
+starts = {
+    "Xavier": lambda: nn.init.xavier_uniform_(torch.empty(V, d_model)),
+    "N(0, 1/d_model)": lambda: torch.randn(V, d_model) / math.sqrt(d_model),
+    "nn.Embedding": lambda: nn.Embedding(V, d_model).weight.detach(),
+}
+rms = sinusoidal_table(100, d_model).square().mean().sqrt().item()
+deviations = {name: (start().std() * math.sqrt(d_model)).item() for name, start in starts.items()}
+for name, deviation in deviations.items():
+    share = deviation**2 / (deviation**2 + rms**2)
+    print(f"{name:16} std of the vectors {deviation:5.2f} beside a code of {rms:.2f}: {share:6.1%} of the sum is the word")
+assert math.isclose(rms, math.sqrt(0.5), rel_tol=1e-3)
+assert all(math.isclose(d, w, rel_tol=0.02) for d, w in zip(deviations.values(), (0.165, 1.0, 22.6)))
+
+# %%
+figure = NotebookFigure(figsize=(8, 2.5), layout="constrained")
+axes = figure.subplots()
+for row, (name, deviation) in enumerate(deviations.items()):
+    axes.barh(row, deviation - 0.05, left=0.05, height=0.5, color="#0072B2")
+    axes.annotate(f"{deviation:.2f}", (deviation, row), textcoords="offset points", xytext=(5, -4), color="#0072B2")
+axes.axvline(rms, color="#D55E00")
+axes.annotate(f"positional code {rms:.2f}", (rms, 2.75), textcoords="offset points", xytext=(5, -3), color="#D55E00")
+axes.set(xscale="log", xlim=(0.05, 60), ylim=(-0.5, 3.1), xlabel="standard deviation of a number in √512 · E (log scale)")
+axes.set_yticks(range(3), labels=list(deviations))
+figure.suptitle("Only a table drawn from N(0, 1/d_model) stands level with the positional code")
+figure
+
+# %% [markdown]
+# With Xavier's start the position drowns the word: V is in the denominator of its formula, √(2 / (V + d_model)). With
+# the default of `nn.Embedding` the word drowns the position. A table from N(0, 1/d_model), times √d_model, gives 1.0.
+#
+# Why not draw from N(0, 1) and leave the factor out? For the input that would be the same. But the table has a second
+# job: its rows are compared with the decoder's last state to give the **logits**, the scores before the softmax. That
+# state comes out of a layer norm, so its d_model numbers have size 1, and a logit is a sum of d_model products. With
+# rows of size 1/√d_model its variance is d_model · 1/d_model = 1. With rows of size 1 it is d_model.
+
+# %%
+torch.manual_seed(1)
+states = nn.functional.layer_norm(torch.randn(256, d_model), (d_model,))
+targets = torch.randint(V, (256,))
+begin = {}
+for name, start in starts.items():
+    logits = states @ start().t()  # (256, V)
+    begin[name] = nn.functional.cross_entropy(logits, targets).item()
+    print(f"{name:16} std of the logits {logits.std():5.2f}, loss before training {begin[name]:6.1f} nats")
+print(f"guessing evenly costs ln V = {math.log(V):.1f} nats")
+assert begin["nn.Embedding"] > 5 * math.log(V) and begin["N(0, 1/d_model)"] < math.log(V) + 1
+
+# %% [markdown]
+# So the answer is: one table serves two ends that need two sizes. The output needs rows of size 1/√d_model, the input
+# vectors of size 1, and √d_model is the ratio of the two.
+#
+# > **Note.** The authors' own code, tensor2tensor, does both: it draws the shared table from a normal distribution with
+# > standard deviation d_model^−0.5, and multiplies by d_model^0.5 where the table is looked up.
+
+# %% [markdown]
+# ### Exercise 1.4 · The token embedding
+#
+# Difficulty 2 · 15 minutes · 2 points.
+#
+# A module with one parameter, `self.weight`: the output layer will look for the table under this name. Draw it from
+# N(0, 1/d_model); 1/d_model is the variance, so its root is the standard deviation.
+
+# %%
+# Exercise 1.4: the token embedding
+class TokenEmbedding(nn.Module):
+    """A table of vectors, multiplied by √d_model when looked up (§3.4).
+
+    Its only parameter is `weight`, (vocab_size, d_model), drawn from N(0, 1/d_model).
+    """
+
+    def __init__(self, vocab_size, d_model):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.scale = math.sqrt(d_model)
+        self.weight = nn.Parameter(torch.randn(vocab_size, d_model) / self.scale)  # (vocab_size, d_model)
+        ### END SOLUTION
+
+    def forward(self, tokens):
+        """tokens: (batch, length) ids. Returns (batch, length, d_model)."""
+        ### BEGIN SOLUTION
+        return nn.functional.embedding(tokens, self.weight) * self.scale
+        ### END SOLUTION
+
+
+# %%
+check("1.4", TokenEmbedding)
+
+# %%
+hint("1.4")
+
+# %% [markdown]
+# ## The other end: one table, shared three ways
+#
+# The output layer compares a state with every row of the table. By hand, with the state (1, 1) and the table from
+# above, each logit is a dot product:
+
+# %%
+state = torch.tensor([1.0, 1.0])
+by_loop = [sum(s * number for s, number in zip(state.tolist(), row)) for row in table.tolist()]
+assert (state @ table.t()).tolist() == by_loop
+print(by_loop)
+
+# %% [markdown]
+# To **tie** two layers is to give one Parameter two names. Nothing is copied: a copy would be equal at first, get a
+# gradient of its own and drift away with the first update. With one Parameter the gradients of both uses add up.
+#
+# ### Exercise 1.5 · The output layer
+#
+# Difficulty 3 · 15 minutes · 2 points.
+#
+# With `tied_to`, a `TokenEmbedding`, the layer shares its table; without, it has a matrix of its own, Xavier-initialised
+# (`nn.init.xavier_uniform_` fills an empty tensor). It has no bias, and the bare table is used: no factor √d_model here.
+# It returns logits; the softmax is left to whoever uses them.
+
+# %%
+# Exercise 1.5: the output layer
+class OutputLayer(nn.Module):
+    """Scores every vocabulary entry for every state: the linear map before the softmax (§3.4).
+
+    Its only parameter is `weight`, (vocab_size, d_model): that of the embedding `tied_to`, if one is given, else an
+    own matrix, Xavier-initialised.
+    """
+
+    def __init__(self, vocab_size, d_model, tied_to=None):
+        super().__init__()
+        ### BEGIN SOLUTION
+        if tied_to is None:
+            self.weight = nn.Parameter(nn.init.xavier_uniform_(torch.empty(vocab_size, d_model)))
+        else:
+            self.weight = tied_to.weight
+        ### END SOLUTION
+
+    def forward(self, states):
+        """states: (..., d_model). Returns logits (..., vocab_size)."""
+        ### BEGIN SOLUTION
+        return nn.functional.linear(states, self.weight)
+        ### END SOLUTION
+
+
+# %%
+check("1.5", OutputLayer)
+
+# %%
+hint("1.5")
+
+# %% [markdown]
+# What tying does to learning: the look-up changes only the rows of tokens that were read, the output layer changes every
+# row, since every wrong token is pushed away from the state a little.
+
+# %%
+torch.manual_seed(2)
+embedding = TokenEmbedding(1000, 16)
+output = OutputLayer(1000, 16, tied_to=embedding)
+tokens, targets = torch.randint(4, 1000, (2, 3, 5))  # (batch, length) each
+for name, states in (("look-up alone", None), ("tied", embedding(tokens))):
+    embedding.zero_grad()
+    loss = embedding(tokens).sum() if states is None else nn.functional.cross_entropy(output(states).flatten(0, 1), targets.flatten())
+    loss.backward()
+    print(f"{name}: {(embedding.weight.grad.abs().sum(1) > 0).sum()} of 1000 rows get a gradient")
+assert output.weight is embedding.weight
+
+# %% [markdown]
+# What it saves, counted by formula for the paper's base model:
+
+# %%
+from dataclasses import replace
+
+from utils.transformer.config import BASE
+from utils.transformer.counts import parameter_counts
+
+sizes = {}
+for tying in ("none", "output", "three-way"):
+    sizes[tying] = sum(parameter_counts(replace(BASE, tying=tying)).values())
+    print(f"{tying:10} {sizes[tying]:12,} parameters")
+saved = sizes["none"] - sizes["three-way"]
+assert saved == 2 * V * d_model
+print(f"sharing saves {saved:,}, {saved / sizes['three-way']:.0%} of the model that is left")
+
+# %% [markdown]
+# The paper's Table 3 says 65 million, our count 63.1: with "about 37 000" entries the rest of the model leaves no other
+# place for the difference than the vocabulary.
+#
+# ### Does the start of the table matter after training?
+#
+# One minute of training is not enough to say, so this is a recorded run: a small model (d_model = 128, N = 2) trained
+# for 600 updates on the grammar's corpus, four starts, three seeds each. Where `again` is set to True, it is run anew.
+
+# %%
+again = False  # True: train all twelve again, 15 minutes on a CPU
+if again:
+    from utils.commands.chapter_01 import record
+
+    record("scale")
+run = json.load(open("../assets/runs/01-scale.json"))
+print("recorded with:", run["command"], "on", run["hardware"]["processor"])
+print(f"even guessing: {run['results']['chance']:.2f} nats a token")
+after = {}
+for result in run["results"]["runs"]:
+    after.setdefault(result["start"], []).append((result["loss_before"], result["loss_after"]))
+for start, pairs in after.items():
+    before, ends = zip(*pairs)
+    print(f"{start:30} before {sum(before) / 3:6.2f}   after {'  '.join(f'{loss:.3f}' for loss in ends)}")
+
+# %% [markdown]
+# SCALE VERDICT
+#
+# ## Batches by token budget
+#
+# How many sentences make a batch? If the number is fixed, a batch of long sentences needs several times the memory of a
+# batch of short ones, and in a mixed one the short sentences are mostly padding. §5.1 does neither: sentences of about
+# equal length go together, and a batch is full when it holds so many **tokens**. What counts is the padded rectangle,
+# number of sentences × longest.
+#
+# By hand: lengths 3, 5, 4, 2, budget 10. From the shortest on: 2 and 3 give 2 × 3 = 6; with 4 it would be 3 × 4 = 12,
+# too many, so 4 begins a new batch, to which 5 fits exactly: 2 × 5 = 10.
+#
+# ### Exercise 1.6 · Batches by token budget
+#
+# Difficulty 3 · 20 minutes · 2 points.
+#
+# It returns indices, so that the sentences can be fetched. So that two answers can be compared, everything is settled:
+# from short to long, equally long ones in their given order, and a sentence longer than the budget gets a batch of its
+# own.
+
+# %%
+# Exercise 1.6: batches by token budget
+def token_budget_batches(lengths, budget):
+    """Sentences in batches of similar length, each padded to at most `budget` tokens (§5.1).
+
+    lengths: tokens of each sentence. Sentences are taken from the shortest to the longest, equally long ones in their
+    given order, and a batch is closed when one more sentence would bring (number of sentences) × (longest) above the
+    budget. A sentence longer than the budget has a batch of its own.
+    Returns lists of indices into `lengths`.
+    """
+    ### BEGIN SOLUTION
+    batches = []
+    for index in sorted(range(len(lengths)), key=lambda i: lengths[i]):
+        if batches and (len(batches[-1]) + 1) * lengths[index] <= budget:
+            batches[-1].append(index)
+        else:
+            batches.append([index])
+    return batches
+    ### END SOLUTION
+
+
+# %%
+check("1.6", token_budget_batches)
+
+# %%
+hint("1.6")
+
+# %% [markdown]
+# How much does that save? We batch the German training sentences three ways: 64 shuffled sentences a batch, by token
+# budget in shuffled order (the budget without the sorting), and by your function.
+
+# %%
+import random
+
+lengths = [len(tokeniser.encode(sentence)) + 1 for sentence in german]  # with end
+order = random.Random(0).sample(range(len(lengths)), len(lengths))
+budget = 1024
+plans = {"64 sentences, shuffled": [order[i : i + 64] for i in range(0, len(order), 64)], "by budget, shuffled": [[]]}
+for index in order:
+    batch = plans["by budget, shuffled"][-1]
+    if (len(batch) + 1) * max(lengths[i] for i in [*batch, index]) <= budget:
+        batch.append(index)
+    else:
+        plans["by budget, shuffled"].append([index])
+plans["by budget, sorted"] = token_budget_batches(lengths, budget)
+
+# %%
+waste = {}
+for name, batches in plans.items():
+    padded = [len(batch) * max(lengths[i] for i in batch) for batch in batches]
+    waste[name] = 1 - sum(lengths) / sum(padded)
+    print(f"{name:24} {len(batches):4} batches, largest {max(padded):5} tokens, smallest {min(padded):4}, {waste[name]:.1%} padding")
+assert waste["by budget, sorted"] < 0.02 < 0.25 < waste["64 sentences, shuffled"]
+
+# %%
+from utils.plots.tokens import padding_rectangles
+
+few = [lengths[i] for i in order[:240]]
+shuffled = [few[i : i + 30] for i in range(0, 240, 30)]
+by_budget = [[few[i] for i in batch] for batch in token_budget_batches(few, 300)]
+padding_rectangles(
+    [("30 sentences a batch, as they come", shuffled), ("batches of 300 tokens, your function", by_budget)],
+    "Sorted by length, hardly anything is padding, and every batch has the same area",
+)
+
+# %% [markdown]
+# > **Note.** The price: sentences of one length stay together, so the gradients of neighbouring updates are less alike
+# > than those of a random draw. Training therefore shuffles the order of the batches anew in every epoch, and among
+# > equally long sentences who goes with whom (`utils.text.TokenBatches`).
+#
+# ## Test the claim: subwords leave no word unknown, and cost little length
+#
+# > **Paper (§5.1).** Sentences are encoded by byte-pair encoding, with a shared vocabulary of about 37 000 tokens.
+#
+# The paper gives no number for what that buys. We measure two on sentences that the vocabulary was not learnt from: how
+# many tokens are unknown, and how many tokens a word becomes. The control is a vocabulary of whole words of the same
+# size. First here and now, on the grammar's text:
+
+# %%
+from utils.text.coverage import coverage_by_size
+
+measured = {kind: coverage_by_size(kind, train, test, (125, 250, 500, 1000, 2000)) for kind in ("words", "bpe")}
+for kind, results in measured.items():
+    for size, found in results:
+        print(f"{kind:5} {found.vocab_size:5} entries: {found.unknown:6.2%} unknown, {found.tokens_per_word:.2f} tokens a word")
+
+# %% [markdown]
+# This text is too kind: every word of the test has occurred in training, so 1 764 entries know all. Real text is not.
+# The same on Multi30k, 58 000 training and 2 000 test sentences, English and German, as a recorded run:
+
+# %%
+again = False  # True: measure again, one minute on a CPU; downloads Multi30k, or reads it from MULTI30K_DIR
+if again:
+    from utils.commands.chapter_01 import record
+
+    record("vocabularies")
+run = json.load(open("../assets/runs/01-vocabularies.json"))
+print("recorded with:", run["command"], "on", run["hardware"]["processor"])
+real = run["results"]
+for kind in ("words", "bpe"):
+    for found in real[kind]:
+        unknown, ratio = found["unknown"], found["tokens_per_word"]
+        print(f"{kind:5} {found['vocab_size']:6,} entries: {unknown:6.2%} unknown, {ratio:.2f} tokens a word")
+
+# %%
+figure = NotebookFigure(figsize=(9, 3.4), layout="constrained")
+panels = figure.subplots(1, 2)
+colours = {"words": "#D55E00", "bpe": "#0072B2"}
+for kind, colour in colours.items():
+    real_sizes = [found["vocab_size"] for found in real[kind]]
+    sizes = [found.vocab_size for _, found in measured[kind]]
+    for axes, name, factor in zip(panels, ("unknown", "tokens_per_word"), (100, 1)):
+        axes.semilogx(real_sizes, [factor * found[name] for found in real[kind]], "o-", color=colour)
+        axes.semilogx(sizes, [factor * getattr(found, name) for _, found in measured[kind]], ":", color=colour)
+panels[0].set(xlabel="entries of the vocabulary", ylabel="unknown tokens (%)")
+panels[1].set(xlabel="entries of the vocabulary", ylabel="tokens for each word", ylim=(0, 5.6))
+panels[0].annotate("words", (1000, 19), color=colours["words"])
+panels[0].annotate("byte-pair encoding: none", (300, 1.5), color=colours["bpe"])
+panels[1].annotate("words: always 1", (1000, 0.45), color=colours["words"])
+panels[1].annotate("byte-pair encoding", (700, 2.1), color=colours["bpe"])
+panels[0].annotate("solid: Multi30k (recorded)\ndotted: this course's grammar", (2500, 45), color="#5f5f5f")
+figure.suptitle("Subwords know every word; at 8 000 entries they pay for it with 14 % more tokens")
+figure
+
+# %%
+bpe, whole = real["bpe"][6], real["words"][-1]
+longer = bpe["tokens_per_word"]
+print(f"all {whole['vocab_size']:,} words of the training text: {whole['unknown']:.1%} of the test's words unknown,")
+print(f"  one or more in {whole['sentences_with_unknown']:.0%} of its sentences")
+print(f"{bpe['vocab_size']:,} subwords: {bpe['unknown']:.1%} unknown, {longer - 1:.0%} more tokens, so {longer**2 - 1:.0%} more attention weights")
+assert bpe["unknown"] == 0 and longer < 1.2 and whole["unknown"] > 0.01
+
+# %% [markdown]
+# **Verdict: holds**, on this text and for characters that the training text has shown. The cost falls with the size of
+# the vocabulary: at 1 000 entries text gets 69 % longer, at 8 000 14 %, at 32 000 5 %. What a larger vocabulary costs in
+# turn is rows of the table, each with fewer examples to learn from. Where nothing is ever unknown, as in our grammar,
+# whole words do as well, and the short trainings of this course use them.
+#
+# ## Since 2017
+#
+# **Bytes.** A BPE that starts from letters still meets letters it has never seen. Starting from the 256 bytes of UTF-8
+# (GPT-2, Radford et al. 2019) leaves nothing unknown in any script. SentencePiece (Kudo and Richardson 2018) learns from
+# raw text, spaces included, and falls back to bytes if asked to.
+
+# %%
+from tokenizers import Tokenizer, decoders, models, pre_tokenizers, trainers
+
+by_bytes = Tokenizer(models.BPE())
+by_bytes.pre_tokenizer = pre_tokenizers.ByteLevel()
+by_bytes.decoder = decoders.ByteLevel()
+alphabet = pre_tokenizers.ByteLevel.alphabet()  # one printable sign for each of the 256 bytes
+by_bytes.train_from_iterator(train, trainers.BpeTrainer(vocab_size=1000, initial_alphabet=alphabet, show_progress=False))
+for text in ("The small dog sleeps.", "Ångström", "東京"):
+    unknown = theirs.encode(text).count(1)
+    ids = by_bytes.encode(text).ids
+    assert by_bytes.decode(ids).strip() == text
+    print(f"{text}: from letters {unknown} unknown; from bytes {len(ids)} tokens for {len(text)} characters, none lost")
+
+# %% [markdown]
+# The price is seen in the last line: a script that the training text lacks costs three tokens a character.
+#
+# **Size and tying.** Vocabularies have grown to 100 000 entries and more, since texts are in many languages and longer
+# tokens make shorter sequences. Many large models no longer tie. A count shows why they can afford it: a layer grows with
+# d_model², a table with d_model. For a decoder-only model of N layers with d_ff = 4 · d_model, attention has 4 · d_model²
+# and the feed-forward network 8 · d_model² numbers a layer.
+
+# %%
+counts_base = parameter_counts(BASE)
+print(f"paper's base: one table is {counts_base['embeddings and output'] / sum(counts_base.values()):.0%} of the model")
+for layers, width, entries in ((12, 768, 50_000), (32, 4096, 128_000)):
+    body, rows = layers * 12 * width**2, entries * width
+    one, two = rows / (body + rows), 2 * rows / (body + 2 * rows)
+    print(f"N = {layers}, d_model = {width}, V = {entries:,}: one table is {one:.0%}, two are {two:.0%} of the model")
+
+# %% [markdown]
+# ## Recap
+#
+# * Text → tokens → ids → vectors. Byte-pair encoding merges frequent neighbours: nothing unknown, a little longer.
+# * An embedding is a product with a one-hot matrix, done as a look-up; only rows that were read get a gradient from it.
+# * × √d_model is the ratio of two needs: rows of size 1/√d_model for the logits, vectors of size 1 beside the position.
+# * Tying is one Parameter with several names. It saves 37.9 million of 101 million in the base model.
+# * Batches by token budget of sentences sorted by length have next to no padding; a mask, True = may be attended to,
+#   hides the rest.
+#
+# Next: chapter 02 tells each vector where it stands. To read on: Sennrich, Haddow and Birch (2016), "Neural Machine
+# Translation of Rare Words with Subword Units"; Press and Wolf (2017), "Using the Output Embedding to Improve Language
+# Models".
