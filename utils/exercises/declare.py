@@ -34,6 +34,7 @@ class Case:
     gradients: bool = False  # the gradients of a random weighting of the results are compared too
     own_weights: bool = False  # modules: leave the weights as the constructor drew them
     observe: str = "result"  # one of OBSERVED
+    random_kept: bool = False  # the call must leave torch's random state as it found it
     traits: tuple[str, ...] = ()  # "target and source differ in length": said when an answer is wrong just there
     tolerance: float | None = None  # relative to the largest expected number; by dtype when unset
 
