@@ -15,6 +15,8 @@ from utils.exercises.declare import Case, Exercise
 from utils.exercises.structure import leaves, tensors
 from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, usual_state
 
+RANDOM_STATE, MODE = "the random state", ".training"  # how what was changed is named, beside the inputs' own names
+
 
 class Largest(TorchDispatchMode):
     """Watches how many numbers the largest tensor holds that comes into being."""
@@ -141,12 +143,13 @@ def _called(
         with Largest() as watched:
             call(*arguments, **keywords)
         return Outcome(watched.numbers)
+    random_state = torch.get_rng_state()
     value = call(*arguments, **keywords)
-    after = dict(_named_tensors(names))
-    before = dict(_named_tensors(input_names(form, case)))
-    damaged = tuple(name for name, tensor in before.items() if not same_bits(tensor, after[name]))
     untouched = input_names(form, case)
+    damaged = _damaged(untouched, names)
     damaged += tuple(name for name in names if _plain_leaves(names[name]) != _plain_leaves(untouched[name]))
+    if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
+        damaged += (RANDOM_STATE,)
     gradients = None
     if case.gradients:
         gradients = _gradients(value, {**inputs, **filled, **shared}, seed)
@@ -174,6 +177,23 @@ def _shared_parameters(given: tuple) -> dict[str, Tensor]:
         for module in modules
         for name, parameter in module.named_parameters()
     }
+
+
+def _damaged(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
+    """The names of inputs that a call has changed: tensors, and the weights, buffers and modes of modules."""
+    had, has = (dict([*_named_tensors(names), *_held_by_modules(names)]) for names in (before, after))
+    return tuple(name for name, tensor in had.items() if name not in has or not same_bits(tensor, has[name]))
+
+
+def _held_by_modules(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
+    """What modules among arguments hold: ("model.table", …), and their modes as ("model.training", …)."""
+    held = []
+    for name, value in names.items():
+        for way, leaf in leaves(value):
+            if isinstance(leaf, nn.Module):
+                held += [(f"{name}{way}.{key}", part) for key, part in leaf.state_dict().items()]
+                held.append((name + way + MODE, torch.tensor([module.training for module in leaf.modules()])))
+    return held
 
 
 def _is_tensor(value: Any) -> bool:

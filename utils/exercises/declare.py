@@ -36,6 +36,7 @@ class Case:
     gradients: bool = False
     own_weights: bool = False  # modules: leave the weights as the constructor drew them
     observe: str = "result"  # one of OBSERVED, or ".weight"
+    random_kept: bool = False  # the call must leave torch's random state as it found it
     traits: tuple[str, ...] = ()  # "target and source differ in length": said when an answer is wrong just there
     tolerance: float | None = None  # relative to the largest expected number; by dtype when unset
 

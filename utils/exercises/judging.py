@@ -11,7 +11,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import Outcome
+from utils.exercises.calling import MODE, RANDOM_STATE, Outcome
 from utils.exercises.declare import Case, Exercise
 from utils.exercises.structure import dtype_name, kind_of, leaves, shown, tensors
 
@@ -73,20 +73,39 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
     if finding is not None and finding.rank < LEVELS.index("damage"):
         return finding
     if outcome.damaged:
-        return Finding("damage", _damage_sentence(case, outcome))
+        return Finding("damage", _damage(case, outcome.damaged))
     if finding is not None:
         return finding
     return _compare_gradients(case, expected, outcome) if case.gradients else None
 
 
-def _damage_sentence(case: Case, outcome: Outcome) -> str:
-    names = " and ".join(f"`{name}`" for name in outcome.damaged)
-    begin = f"Your code changes its input {names} in place. Whoever calls it still needs"
+def _damage(case: Case, damaged: tuple[str, ...]) -> str:
+    """What a call has changed and should not have."""
+    told = []
+    inputs = [name for name in damaged if name != RANDOM_STATE and not name.endswith(MODE)]
+    if inputs:
+        names = " and ".join(f"`{name}`" for name in inputs)
+        told.append(f"Your code changes its input {names} in place. Whoever calls it still needs {_way_out(case)}")
+    for name in damaged:
+        if name.endswith(MODE):
+            told.append(
+                f"Your code leaves `{name.removesuffix(MODE)}` in another mode, training or evaluation, than it was "
+                f"in: put it back at the end, or work on a copy (`copy.deepcopy`)."
+            )
+    if RANDOM_STATE in damaged:
+        told.append(
+            "Your code leaves torch's random numbers elsewhere than it found them, so that a seeded run goes on "
+            "otherwise after calling it: `with torch.random.fork_rng():` puts them back."
+        )
+    return " ".join(told)
+
+
+def _way_out(case: Case) -> str:
     if not tensors((case.arguments, case.keywords)):
-        return f"{begin} it as it was: work on a copy, or build a new list or dictionary."
+        return "it as it was: work on a copy, or build a new list or dictionary."
     return (
-        f"{begin} that tensor: work on a copy, or use operations that return a new one (`masked_fill`, not "
-        f"`masked_fill_`; `x = x / y`, not `x /= y`)."
+        "that tensor: work on a copy, or use operations that return a new one (`masked_fill`, not `masked_fill_`; "
+        "`x = x / y`, not `x /= y`)."
     )
 
 
