@@ -8,5 +8,4 @@ from utils.exercises.chapter_04.splitting import JOIN, LOOP, SPLIT
 TITLE = "Multi-head attention"
 EXERCISES = (LOOP, SPLIT, JOIN, MODULE, COUNTS, TORCH_MASK, GROUPED)
 
-
 __all__ = ["EXERCISES", "QUESTIONS", "TITLE"]

@@ -2,7 +2,6 @@
 
 import math
 
-import torch
 from torch import Tensor, nn
 
 from utils.exercises.declare import Misconception
@@ -121,17 +120,11 @@ class WidthsIgnored(MultiHeadAttention):
         super().__init__(d_model, heads, bias=bias)
 
 
-class WideHeads(nn.Module):
+class WideHeads(MultiHeadAttention):
     """Each head as wide as the whole model."""
 
     def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
-        super().__init__()
-        for name in ("query_projection", "key_projection", "value_projection"):
-            setattr(self, name, nn.Linear(d_model, heads * d_model, bias=bias))
-        self.output_projection = nn.Linear(heads * d_model, d_model, bias=bias)
-
-    def forward(self, query, key, value, mask=None):
-        raise RuntimeError(torch.empty(0))  # its weights cannot be filled, so it is never called
+        super().__init__(d_model, heads, d_model, d_model, bias)
 
 
 MULTI_HEAD_ATTENTION = (

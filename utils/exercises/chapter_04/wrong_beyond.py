@@ -121,12 +121,9 @@ AS_TORCH_MASK = (
     Misconception(
         "heads first",
         lambda mask, batch, heads, target_len: spread(~mask, batch, heads, target_len).transpose(0, 1).flatten(0, 1),
-        "Your rows go through the sentences first, then through the heads, 0, 1, 0, 1 (`repeat(heads, 1, 1)` does that). "
-        "The heads of one sentence stand next to each other, 0, 0, 1, 1: (batch, heads, …) as it is, first two axes "
+        "Your rows go through the sentences first, then through the heads, 0, 1, 0, 1 (`repeat(heads, 1, 1)` does "
+        "that). The heads of one sentence stand next to each other, 0, 0, 1, 1: (batch, heads, …) as it is, first two axes "
         "merged.",
-    ),
-        "`repeat` puts the whole batch again below the batch: sentence 0, 1, 0, 1. The heads of one sentence stand "
-        "next to each other: 0, 0, 1, 1.",
     ),
     Misconception(
         "four axes",

@@ -49,17 +49,9 @@ HEADS_BY_LOOP = (
         "You put the heads side by side and stop there: the product with W^O, which mixes what they found, is missing.",
     ),
     Misconception(
-        "heads averaged",
-        looping(
-            lambda heads, output_weight: torch.stack(heads).mean(0).repeat_interleave(len(heads), -1) @ output_weight
-        ),
-        "You average the heads. Then W^O cannot tell them apart any more. They are concatenated, each keeping columns "
-        "of its own.",
-    ),
-    Misconception(
         "heads added",
         looping(lambda heads, output_weight: sum(heads) @ output_weight),
-        "You add the heads up, which leaves d_v columns; W^O has heads · d_v rows, d_v for each head. Concat in §3.2.2 "
+        "You add the heads up, or average them, which leaves d_v columns; W^O has heads · d_v rows, d_v for each head. Concat in §3.2.2 "
         "puts them side by side: `torch.cat(heads, dim=-1)`.",
     ),
     Misconception(
