@@ -48,9 +48,12 @@ def _residual_cases(generator: Generator) -> list[Case]:
 
 
 def _nearly_all_dropped(generator: Generator) -> list[Case]:
+    norm_with_bias = nn.LayerNorm(4)
+    with torch.no_grad():
+        norm_with_bias.bias.copy_(normal(generator, 4))
     return [
         Case(f"{norm}-norm, nearly all dropped", (normal(generator, 2, 3, 4), linear(generator, 4)),
-             build=(nn.LayerNorm(4), NEARLY_ALL, norm), training=True, own_weights=True)
+             build=(norm_with_bias, NEARLY_ALL, norm), training=True, own_weights=True)
         for norm in ("post", "pre")
     ]  # fmt: skip
 
@@ -96,8 +99,8 @@ RESIDUAL_MODULE = Exercise(
             "x is never dropped",
             _nearly_all_dropped,
             _only_x_is_left,
-            "With a dropout of nearly 1, in training mode, the result must be normalise(x) (post-norm) or x (pre-norm): the "
-            "sub-layer's output is dropped, and x is not.",
+            "With a dropout of nearly 1, in training, the result must be normalise(x) (post-norm) or x (pre-norm): "
+            "what is dropped is the sub-layer's output, and x is not.",
         ),
         Property(
             "a share is dropped, number by number",
