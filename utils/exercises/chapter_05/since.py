@@ -1,0 +1,120 @@
+"""Exercises 5.6 and 5.7: what stands in today's models where 2017 had layer norm and ReLU."""
+
+import torch
+from torch import Generator, Tensor, nn
+
+from utils.exercises.chapter_05.feed_forward import EVERY_POSITION, feed_forward_cases
+from utils.exercises.chapter_05.references import RMSNorm, SwiGLU
+from utils.exercises.chapter_05.words import EDGE, SHAPE
+from utils.exercises.chapter_05.wrong_since import RMS_NORM, SWIGLU
+from utils.exercises.declare import Case, Exercise
+from utils.exercises.drawing import normal
+
+# 5.6 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _rms_cases(generator: Generator) -> list[Case]:
+    def drawn(*shape: int, **options) -> tuple:
+        return (normal(generator, *shape, **options) + 0.5,)
+
+    return [
+        Case("two positions of width 4", drawn(2, 4), build=(4,)),
+        Case("three positions of width 5", drawn(3, 5, size=2.0), build=(5,), training=True),
+        Case("two sentences of three positions", drawn(2, 3, 6), build=(6,), part=SHAPE),
+        Case("as many sentences as positions as features", drawn(4, 4, 4), build=(4,), part=SHAPE),
+        Case("a single position, no batch", drawn(6), build=(6,), part=SHAPE),
+        Case("float64", drawn(3, 4, dtype=torch.float64), build=(4,), tolerance=1e-7),
+        Case("gradients", drawn(2, 3, 5), build=(5,), gradients=True),
+        Case("as built", drawn(1, 4), build=(4,), own_weights=True, part=EDGE),
+        Case("zeros", (torch.zeros(2, 4),), build=(4,), part=EDGE, traits=("the input is 0",)),
+        Case("numbers of a thousandth", (normal(generator, 2, 6, size=1e-3),), build=(6,), part=EDGE,
+             traits=("the numbers are so small that ε matters",)),
+        Case("ε = 0.1", drawn(2, 4), build=(4,), build_keywords={"epsilon": 0.1}, part=EDGE),
+    ]  # fmt: skip
+
+
+RMS_NORM_MODULE = Exercise(
+    number="5.6",
+    title="RMSNorm",
+    points=1,
+    difficulty=2,
+    minutes=10,
+    section="since 2017: RMSNorm",
+    kind="module",
+    reference=RMSNorm,
+    cases=_rms_cases,
+    returns=("output",),
+    forbidden=("torch.nn.RMSNorm", "torch.nn.functional.rms_norm"),
+    misconceptions=RMS_NORM,
+    hints=(
+        "Begin with your layer norm. What goes: the mean, and the bias. What stays: ε under the root, and the gain.",
+        "The mean of squares is taken of x itself: `x.square().mean(dim=-1, keepdim=True)`.",
+        "`x / (x.square().mean(dim=-1, keepdim=True) + self.epsilon).sqrt() * self.gain`.",
+    ),
+    optional=True,
+)
+
+
+# 5.7 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def in_order(*names: str):
+    """A way to fill a SwiGLU whose matrices were made in this order, by whatever name; each a (rows, d_model) one."""
+
+    def fill(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        parameters, wanted = list(module.parameters()), [weights[name] for name in names]
+        if [parameter.shape for parameter in parameters] != [weight.shape for weight in wanted]:
+            return None
+        with torch.no_grad():
+            for parameter, weight in zip(parameters, wanted, strict=True):
+                parameter.copy_(weight)
+        return dict(zip(names, parameters, strict=True))
+
+    return fill
+
+
+def in_one(*names: str):
+    """A way to fill a SwiGLU that makes gate and inner in one matrix, in this order."""
+
+    def fill(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        both, outer = torch.cat([weights[name] for name in names]), weights["outer.weight"]
+        parameters = {parameter.shape: parameter for parameter in module.parameters()}
+        if set(parameters) != {both.shape, outer.shape} or len(list(module.parameters())) != 2:
+            return None
+        with torch.no_grad():
+            parameters[both.shape].copy_(both)
+            parameters[outer.shape].copy_(outer)
+        return {"outer.weight": parameters[outer.shape]}
+
+    return fill
+
+
+GATE, INNER, OUTER = "gate.weight", "inner.weight", "outer.weight"
+SWIGLU_MODULE = Exercise(
+    number="5.7",
+    title="SwiGLU",
+    points=2,
+    difficulty=3,
+    minutes=15,
+    section="since 2017: SwiGLU",
+    kind="module",
+    reference=SwiGLU,
+    cases=feed_forward_cases,
+    properties=(EVERY_POSITION,),
+    returns=("output",),
+    misconceptions=SWIGLU,
+    hints=(
+        "Three `nn.Linear` layers without biases: two that widen, from d_model, and one that comes back. How wide is "
+        "the inside, so that three matrices weigh as much as two of width d_ff?",
+        "The inner width is `2 * d_ff // 3`. In forward one of the widened forms goes through "
+        "`torch.nn.functional.silu` and is multiplied with the other, number by number.",
+        "`self.outer(F.silu(self.gate(x)) * self.inner(x))`.",
+    ),
+    fills=(
+        in_order(INNER, GATE, OUTER),
+        in_order(OUTER, INNER, GATE),
+        in_one(GATE, INNER),
+        in_one(INNER, GATE),
+    ),
+    optional=True,
+)

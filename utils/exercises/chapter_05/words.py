@@ -1,0 +1,3 @@
+"""Words that several exercises of chapter 05 share."""
+
+EDGE, SHAPE = "edge cases", "shape"
