@@ -84,7 +84,7 @@ def _table_cases(generator: Generator) -> list[Case]:
         Case(f"{length} positions, width 6", (length, 6)),
         Case("100 positions, width 10", (100, 10)),
         Case("a single position", (1, 6), part=EDGE, traits=("there is a single position",)),
-        Case(f"{far} positions", (far, 12), part=EDGE, traits=(FAR,)),
+        Case(f"{far} positions", (far, 12), part=EDGE, traits=(FAR,), tolerance=1e-5),
     ]
 
 
