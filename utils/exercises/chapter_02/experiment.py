@@ -89,7 +89,9 @@ def bleu(run: ShortRun, split: str, moved_on: int = 0, sentences: int = SENTENCE
 
 @torch.no_grad()
 def loss_by_position(run: ShortRun, split: str, sentences: int = SENTENCES) -> dict[int, tuple[float, int]]:
-    """Position in the target → (mean loss there in nats, how many tokens), each predicted from the right ones before."""
+    """Position in the target → (mean loss there in nats, how many tokens). Each token is predicted from the right ones
+    before it.
+    """
     batches = TokenBatches(run.corpus.split(split)[:sentences], run.tokeniser, 4096)
     total, count = defaultdict(float), defaultdict(int)
     for batch in batches.epoch(0, shuffle=False):

@@ -53,6 +53,7 @@ def _testing_cases(generator: Generator) -> list[Case]:
         return functions()[name], normal(generator, batch, length, D_MODEL), order
 
     turn = torch.arange(LENGTH).roll(int(torch.randint(1, 3, (), generator=generator)))  # not its own inverse
+    inner = torch.tensor([0, 2, 1, 3, 4])
     attention, x, _ = drawn("attention", batch=3)
     return [
         Case("a linear layer at each position", drawn("linear")),
@@ -60,6 +61,7 @@ def _testing_cases(generator: Generator) -> list[Case]:
         Case("the same, all positions moved on", (attention, x, turn), traits=(MIXES,)),
         Case("a softmax over the positions", drawn("softmax"), traits=(MIXES,)),
         Case("a number of its own added at each position", drawn("moved")),
+        Case("the same, two inner positions exchanged", (functions()["moved"], x, inner)),
         Case("that, then attention", drawn("located")),
         Case("a mean of neighbours", drawn("neighbours", length=7)),
         Case("one linear layer over the whole sentence", drawn("whole sentence", batch=1)),

@@ -111,6 +111,10 @@ def counter_clockwise(first: Tensor, second: Tensor, sine: Tensor, cosine: Tenso
     return first * cosine - second * sine, first * sine + second * cosine
 
 
+def single_angles(positions: Tensor, d_k: int) -> Tensor:
+    return positions.float()[:, None] / 10000 ** (torch.arange(0, d_k, 2) / d_k)
+
+
 def halves_paired(x: Tensor, start: int = 0) -> Tensor:
     _, _, sine, cosine = turned(x, start)
     return torch.cat(counter_clockwise(*x.chunk(2, dim=-1), sine, cosine), dim=-1)
@@ -184,6 +188,12 @@ ROTARY = (
         "A minus is missing: (a cos − b sin, a sin + b cos). Without it the pair does not keep its length.",
     ),
     Misconception(
+        "float32 angles",
+        rotating(counter_clockwise, single_angles),
+        "Your angles are float32. Far into a text their sines are wrong in the fourth digit, as in Exercise 2.2, and "
+        "for float64 inputs everywhere: take them in float64 and bring sine and cosine to x by `.to(x)`.",
+    ),
+    Misconception(
         "along the heads",
         along_heads,
         "Your angle grows along the heads' axis. The input is (batch, heads, length, d_k): the position is the last "
@@ -222,6 +232,12 @@ TESTING = (
         lambda function, x, order: torch.equal(function(x[:, order]), function(x)[:, order]),
         "You compare to the last bit. Sums taken in another order round otherwise, so compare with torch.allclose and "
         "a tolerance.",
+    ),
+    Misconception(
+        "a wide tolerance",
+        lambda function, x, order: torch.allclose(function(x[:, order]), function(x)[:, order], atol=1e-2),
+        "Your tolerance is so wide that a small effect of the position passes as none. Rounding is of the order of "
+        "1e-6 here: atol=1e-5 lets it through and nothing else.",
     ),
     Misconception(
         "sums compared",

@@ -107,6 +107,12 @@ CODES = (
         "gets the same value.",
     ),
     (
+        "degrees",
+        with_angles(lambda position, d_model: torch.deg2rad(position / 10000 ** exponents(d_model))),
+        "You turn the angle from degrees into radians. It is in radians already: the first hand turns by one radian a "
+        "token, and math.sin and torch.sin take radians.",
+    ),
+    (
         "1000",
         with_angles(lambda position, d_model: position / 1000 ** exponents(d_model)),
         "Your base is 1000; §3.5 has 10000.",
@@ -114,7 +120,20 @@ CODES = (
 )
 
 
-POSITION_CODE = tuple(Misconception(name, answer, sentence) for name, answer, sentence in CODES)
+def first_pair_alone(position: int, d_model: int) -> Tensor:
+    code = torch.zeros(d_model)
+    code[0], code[1] = math.sin(position), math.cos(position)
+    return code
+
+
+POSITION_CODE = (
+    *(Misconception(name, answer, sentence) for name, answer, sentence in CODES),
+    Misconception(
+        "first pair alone",
+        first_pair_alone,
+        "Only the first pair is filled, the rest is zero. Does the `return` stand inside the loop?",
+    ),
+)
 
 
 def as_table(code):
@@ -284,6 +303,11 @@ SHIFT = (
         blocks(lambda sine, cosine: [[cosine, 0.0], [0.0, cosine]]),
         "Your blocks are diagonal, which makes each entry shorter instead of turning the pair. sin(a + b) needs cos a "
         "as well: that is what the other entry of the pair is there for.",
+    ),
+    Misconception(
+        "never back",
+        lambda offset, d_model: blocks(right_block)(abs(offset), d_model),
+        "A negative offset leads back: M_{−k} undoes M_k. Yours leads forwards in either case.",
     ),
     Misconception(
         "one step too far",
