@@ -1,0 +1,95 @@
+"""Exercise 2.7: a test for equivariance, written by the learner and tried on functions known to pass or to fail."""
+
+from functools import cache
+
+import torch
+from torch import Generator, Tensor, nn
+
+from utils.exercises.chapter_02.references import is_equivariant
+from utils.exercises.chapter_02.words import EDGE
+from utils.exercises.chapter_02.wrong_positions import TESTING
+from utils.exercises.declare import Case, Exercise
+from utils.exercises.drawing import normal, permutation
+
+LENGTH, D_MODEL = 5, 8
+MIXES = "the function mixes positions and does not care for their order"
+
+
+def _moved(length: int, size: float) -> nn.Module:
+    """Adds a number of its own to each position (a convolution of width 1 with a channel a position)."""
+    module = nn.Conv1d(length, length, 1, groups=length)
+    with torch.no_grad():
+        module.weight.fill_(1.0)
+        module.bias.copy_(size * torch.arange(length))
+    return module
+
+
+@cache
+def functions() -> dict[str, nn.Module]:
+    """Functions to be tested, always the same: plain layers of torch.nn, so that a case can travel anywhere."""
+    with torch.random.fork_rng(devices=[]):
+        torch.manual_seed(2)
+        attention = nn.TransformerEncoderLayer(D_MODEL, 2, 16, dropout=0.0, batch_first=True).eval()
+        whole_sentence = nn.Sequential(
+            nn.Flatten(1), nn.Linear(LENGTH * D_MODEL, LENGTH * D_MODEL), nn.Unflatten(1, (LENGTH, D_MODEL))
+        )
+        return {
+            "linear": nn.Linear(D_MODEL, D_MODEL),
+            "attention": attention,
+            "located": nn.Sequential(_moved(LENGTH, 0.5), attention),
+            "moved": _moved(LENGTH, 0.5),
+            "hardly moved": _moved(LENGTH, 1e-3),
+            "neighbours": nn.AvgPool2d((3, 1), stride=1, padding=(1, 0)),
+            "whole sentence": whole_sentence,
+            "softmax": nn.Softmax(dim=1),
+            "nothing": nn.Threshold(1e6, 0.0),
+            "one moved": _moved(1, 0.5),
+        }
+
+
+def _testing_cases(generator: Generator) -> list[Case]:
+    def drawn(name: str, batch: int = 2, length: int = LENGTH) -> tuple[nn.Module, Tensor, Tensor]:
+        order = permutation(generator, length) if length > 1 else torch.zeros(1, dtype=torch.long)
+        return functions()[name], normal(generator, batch, length, D_MODEL), order
+
+    turn = torch.arange(LENGTH).roll(int(torch.randint(1, 3, (), generator=generator)))  # not its own inverse
+    inner = torch.tensor([0, 2, 1, 3, 4])
+    attention, x, _ = drawn("attention", batch=3)
+    return [
+        Case("a linear layer at each position", drawn("linear")),
+        Case("an encoder layer: attention without positions", drawn("attention"), traits=(MIXES,)),
+        Case("the same, all positions moved on", (attention, x, turn), traits=(MIXES,)),
+        Case("a softmax over the positions", drawn("softmax"), traits=(MIXES,)),
+        Case("a number of its own added at each position", drawn("moved")),
+        Case("the same, two inner positions exchanged", (functions()["moved"], x, inner)),
+        Case("that, then attention", drawn("located")),
+        Case("a mean of neighbours", drawn("neighbours", length=7)),
+        Case("one linear layer over the whole sentence", drawn("whole sentence", batch=1)),
+        Case("two positions exchanged", (attention, x[:, :2], torch.tensor([1, 0])), part=EDGE, traits=(MIXES,)),
+        Case("everything becomes zero", drawn("nothing"), part=EDGE, traits=("the result is zero everywhere",)),
+        Case("hardly anything added", drawn("hardly moved"), part=EDGE, traits=("the difference is small",)),
+        Case("a single position", drawn("one moved", length=1), part=EDGE, traits=("there is a single position",)),
+        Case("as many sentences as positions", drawn("moved", batch=LENGTH), part=EDGE,
+             traits=("there are as many sentences as positions",)),
+    ]  # fmt: skip
+
+
+EQUIVARIANCE = Exercise(
+    number="2.7",
+    title="A test for equivariance",
+    points=1,
+    difficulty=2,
+    minutes=10,
+    section="§3.5",
+    reference=is_equivariant,
+    cases=_testing_cases,
+    returns=("answer",),
+    misconceptions=TESTING,
+    hints=(
+        "Two ways lead from x to a reordered output: reorder first and then call the function, or call it first and "
+        "then reorder. Equivariant means that both arrive at the same.",
+        "`x[:, order]` reorders positions and leaves sentences and dimensions alone. The same works on the output.",
+        "`return torch.allclose(function(x[:, order]), function(x)[:, order], atol=1e-5)`; to compare with `==` would "
+        "fail on rounding.",
+    ),
+)

@@ -1,0 +1,317 @@
+"""What goes wrong with sinusoids (exercises 2.1 to 2.4), and what puts it right."""
+
+import math
+
+import torch
+from torch import Tensor
+
+from utils.exercises.declare import Misconception
+
+
+def exponents(d_model: int) -> Tensor:
+    """2i / d_model for each pair, float64 (d_model / 2,)."""
+    return torch.arange(0, d_model, 2, dtype=torch.float64) / d_model
+
+
+def interleaved(even: Tensor, odd: Tensor) -> Tensor:
+    """Two tensors (..., d_model / 2) as the even and the odd entries of one float32 (..., d_model)."""
+    return torch.stack([even, odd], dim=-1).flatten(-2).float()
+
+
+def angles(positions, d_model: int, base: float = 10000.0) -> Tensor:
+    """positions / base^(2i/d_model), float64 (..., d_model / 2)."""
+    return torch.as_tensor(positions, dtype=torch.float64)[..., None] / base ** exponents(d_model)
+
+
+# The same slips are made for one position and for a table. Each takes positions, a number or (length,), and d_model.
+
+
+def with_angles(make_angles):
+    """A wrong code that has other angles."""
+
+    def code(positions, d_model: int) -> Tensor:
+        angle = make_angles(torch.as_tensor(positions, dtype=torch.float64)[..., None], d_model)
+        return interleaved(angle.sin(), angle.cos())
+
+    return code
+
+
+def own_angle_each(positions, d_model: int) -> Tensor:
+    column = torch.arange(d_model, dtype=torch.float64)
+    angle = torch.as_tensor(positions, dtype=torch.float64)[..., None] / 10000 ** (column / d_model)
+    return torch.where(column % 2 == 0, angle.sin(), angle.cos()).float()
+
+
+def exchanged(positions, d_model: int) -> Tensor:
+    return interleaved(angles(positions, d_model).cos(), angles(positions, d_model).sin())
+
+
+def in_halves(positions, d_model: int) -> Tensor:
+    angle = angles(positions, d_model)
+    return torch.cat([angle.sin(), angle.cos()], dim=-1).float()
+
+
+def sines_alone(positions, d_model: int) -> Tensor:
+    return interleaved(angles(positions, d_model).sin(), angles(positions, d_model).sin())
+
+
+CODES = (
+    (
+        "half the exponent",
+        with_angles(lambda position, d_model: position / 10000 ** (exponents(d_model) / 2)),
+        "Your exponent is i/d_model; §3.5 has 2i/d_model. With a loop over i in range(d_model // 2) the 2 has to be "
+        "written; without it the slowest wave is about 2π · 100 tokens long instead of 2π · 10000.",
+    ),
+    (
+        "twice the exponent",
+        with_angles(lambda position, d_model: position / 10000 ** (2 * exponents(d_model))),
+        "Your exponent is twice too large: if your i already counts 0, 2, 4, …, then i is the 2i of the formula.",
+    ),
+    (
+        "a frequency for each dimension",
+        own_angle_each,
+        "Your sine and your cosine of a pair have different angles: the exponent of dimension 2i + 1 is 2i/d_model "
+        "too, the same as its neighbour's. Only with one angle for both does a shift become a rotation.",
+    ),
+    (
+        "sine and cosine exchanged",
+        exchanged,
+        "Sine and cosine have changed places: even entries hold the sine, odd entries the cosine.",
+    ),
+    (
+        "in two halves",
+        in_halves,
+        "You put all sines first and all cosines after them. That holds the same numbers, in another order of "
+        "dimensions, and some code does it so; §3.5 interleaves them: sine in 2i, cosine in 2i + 1.",
+    ),
+    (
+        "sines alone",
+        sines_alone,
+        "Both entries of a pair are the sine. The odd ones hold the cosine of the same angle.",
+    ),
+    (
+        "counted from 1",
+        with_angles(lambda position, d_model: (position + 1) / 10000 ** exponents(d_model)),
+        "Your positions begin at 1. The first token stands at position 0, where all sines are 0 and all cosines 1.",
+    ),
+    (
+        "multiplied",
+        with_angles(lambda position, d_model: position * 10000 ** exponents(d_model)),
+        "You multiply by 10000^(2i/d_model). Division makes the waves longer from pair to pair; multiplied, they spin "
+        "so fast that neighbouring positions have nothing in common.",
+    ),
+    (
+        "2π in the angle",
+        with_angles(lambda position, d_model: 2 * math.pi * position / 10000 ** exponents(d_model)),
+        "Your angle has a factor 2π too many. The fastest wave then has a wavelength of one token: every position "
+        "gets the same value.",
+    ),
+    (
+        "degrees",
+        with_angles(lambda position, d_model: torch.deg2rad(position / 10000 ** exponents(d_model))),
+        "You turn the angle from degrees into radians. It is in radians already: the first hand turns by one radian a "
+        "token, and math.sin and torch.sin take radians.",
+    ),
+    (
+        "1000",
+        with_angles(lambda position, d_model: position / 1000 ** exponents(d_model)),
+        "Your base is 1000; §3.5 has 10000.",
+    ),
+)
+
+
+def first_pair_alone(position: int, d_model: int) -> Tensor:
+    code = torch.zeros(d_model)
+    code[0], code[1] = math.sin(position), math.cos(position)
+    return code
+
+
+POSITION_CODE = (
+    *(Misconception(name, answer, sentence) for name, answer, sentence in CODES),
+    Misconception(
+        "first pair alone",
+        first_pair_alone,
+        "Only the first pair is filled, the rest is zero. Does the `return` stand inside the loop?",
+    ),
+)
+
+
+def as_table(code):
+    """A wrong answer to 2.2 from a wrong code."""
+    return lambda length, d_model: code(torch.arange(length), d_model)
+
+
+def right_table(length: int, d_model: int) -> Tensor:
+    """The table in float64, for answers that are wrong elsewhere."""
+    angle = angles(torch.arange(length), d_model)
+    return torch.stack([angle.sin(), angle.cos()], dim=-1).flatten(-2)
+
+
+def single_angles(length: int, d_model: int) -> Tensor:
+    angle = torch.arange(length)[:, None] / 10000 ** (torch.arange(0, d_model, 2) / d_model)
+    return interleaved(angle.sin(), angle.cos())
+
+
+def single_by_logarithm(length: int, d_model: int) -> Tensor:
+    frequency = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10000.0) / d_model))
+    angle = torch.arange(length)[:, None] * frequency
+    return interleaved(angle.sin(), angle.cos())
+
+
+SINGLE = (
+    "Your angles are float32, which has seven digits: at position 5000 four of them stand before the decimal point, "
+    "and the sine is wrong in its fourth. Take the angles in float64 (dtype=torch.float64 in both `arange`) and "
+    "convert the finished table."
+)
+TABLE = (
+    *(Misconception(name, as_table(code), sentence) for name, code, sentence in CODES),
+    Misconception("float32 angles", single_angles, SINGLE),
+    Misconception("float32 angles by the logarithm", single_by_logarithm, SINGLE),
+    Misconception(
+        "float64 returned",
+        right_table,
+        "Your numbers are right, but the table is float64, and so would be every sum with it. Angles are taken in "
+        "float64; the finished table is converted with `.float()`.",
+    ),
+    Misconception(
+        "transposed",
+        lambda length, d_model: right_table(length, d_model).t().float(),
+        "Your table is turned over: positions are rows, (length, d_model), so that table[position] is one code.",
+    ),
+)
+
+
+# 2.3, wavelengths ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def waves(make):
+    """A wrong answer to 2.3 from float64 exponents and a base."""
+    return lambda d_model, base=10000.0: make(exponents(d_model), base).float()
+
+
+WAVELENGTHS = (
+    Misconception(
+        "2π missing",
+        waves(lambda exponent, base: base**exponent),
+        "You give base^(2i/d_model). A sine comes round when its angle has grown by 2π, so that many tokens times 2π.",
+    ),
+    Misconception(
+        "frequencies",
+        waves(lambda exponent, base: base**-exponent),
+        "Yours are frequencies, in radians per token. A wavelength is the number of tokens to a full turn, 2π divided "
+        "by the frequency.",
+    ),
+    Misconception(
+        "turns per token",
+        waves(lambda exponent, base: base**-exponent / (2 * math.pi)),
+        "Yours are turns per token. A wavelength is the inverse of that, tokens per turn.",
+    ),
+    Misconception(
+        "ends included",
+        lambda d_model, base=10000.0: (
+            2 * math.pi * base ** torch.linspace(0, 1, d_model // 2, dtype=torch.float64)
+        ).float(),
+        "Your longest wave is exactly 2π · base. The last exponent of §3.5 is (d_model − 2)/d_model, a little below 1, "
+        "since 2i never reaches d_model.",
+    ),
+    Misconception(
+        "half the exponent",
+        waves(lambda exponent, base: 2 * math.pi * base ** (exponent / 2)),
+        "Your exponent is i/d_model; §3.5 has 2i/d_model.",
+    ),
+    Misconception(
+        "one for each dimension",
+        lambda d_model, base=10000.0: (2 * math.pi * base ** exponents(d_model)).repeat_interleave(2).float(),
+        "You give one wavelength for each dimension. The two dimensions of a pair share theirs, so there are "
+        "d_model / 2 of them.",
+    ),
+    Misconception(
+        "base ignored",
+        lambda d_model, base=10000.0: (2 * math.pi * 10000 ** exponents(d_model)).float(),
+        "Your wavelengths stay the same whatever `base` is: 10000 is only its default.",
+    ),
+    Misconception(
+        "equal steps",
+        waves(lambda exponent, base: 2 * math.pi * (1 + exponent * (base - 1))),
+        "Your wavelengths grow by equal steps. They form a geometric progression: each is the same factor longer than "
+        "the one before.",
+    ),
+)
+
+
+# 2.4, the matrix of a shift ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def blocks(make, angle_of=lambda offset, exponent: offset / 10000**exponent):
+    """A wrong answer to 2.4 that has other 2 × 2 blocks, made from (sine, cosine) of each angle."""
+
+    def answer(offset: int, d_model: int) -> Tensor:
+        turned = [angle_of(offset, exponent) for exponent in exponents(d_model).tolist()]
+        made = [torch.tensor(make(math.sin(angle), math.cos(angle))) for angle in turned]
+        return torch.block_diag(*made)
+
+    return answer
+
+
+def right_block(sine: float, cosine: float) -> list[list[float]]:
+    """[[cosine, sine], [−sine, cosine]], which takes (sin a, cos a) to (sin(a + b), cos(a + b))."""
+    return [[cosine, sine], [-sine, cosine]]
+
+
+def shift_of_halves(offset: int, d_model: int) -> Tensor:
+    angle = angles(offset, d_model)
+    sine, cosine = angle.sin().diag(), angle.cos().diag()
+    return torch.cat([torch.cat([cosine, sine], dim=1), torch.cat([-sine, cosine], dim=1)]).float()
+
+
+SHIFT = (
+    Misconception(
+        "turned backwards",
+        blocks(lambda sine, cosine: [[cosine, -sine], [sine, cosine]]),
+        "Your matrix goes back by `offset`: M PE[p] is PE[p − offset]. The block is the textbook rotation, made for "
+        "(cosine, sine); ours acts on (sine, cosine), so the minus stands below: [[cosine, sine], [−sine, cosine]].",
+    ),
+    Misconception(
+        "no minus",
+        blocks(lambda sine, cosine: [[cosine, sine], [sine, cosine]]),
+        "A minus is missing: cos(a + b) = cos a cos b − sin a sin b, so the lower left of a block is −sine.",
+    ),
+    Misconception(
+        "sine on the diagonal",
+        blocks(lambda sine, cosine: [[sine, cosine], [cosine, -sine]]),
+        "Sine and cosine have changed places in your blocks. At offset 0 the matrix has to be the identity: cosines, "
+        "which are 1 there, stand on the diagonal.",
+    ),
+    Misconception(
+        "one angle for all",
+        blocks(right_block, lambda offset, exponent: float(offset)),
+        "All your blocks turn by the same angle. Pair i turns by offset / 10000^(2i/d_model), each at its own speed.",
+    ),
+    Misconception(
+        "half the exponent",
+        blocks(right_block, lambda offset, exponent: offset / 10000 ** (exponent / 2)),
+        "Your exponent is i/d_model; the angle of pair i is offset / 10000^(2i/d_model), as in the code itself.",
+    ),
+    Misconception(
+        "made for two halves",
+        shift_of_halves,
+        "Your matrix shifts codes that hold all sines first and all cosines after them. Ours interleave them, so each "
+        "pair has a block of 2 × 2 on the diagonal, rows and columns 2i and 2i + 1.",
+    ),
+    Misconception(
+        "cosines alone",
+        blocks(lambda sine, cosine: [[cosine, 0.0], [0.0, cosine]]),
+        "Your blocks are diagonal, which makes each entry shorter instead of turning the pair. sin(a + b) needs cos a "
+        "as well: that is what the other entry of the pair is there for.",
+    ),
+    Misconception(
+        "never back",
+        lambda offset, d_model: blocks(right_block)(abs(offset), d_model),
+        "A negative offset leads back: M_{−k} undoes M_k. Yours leads forwards in either case.",
+    ),
+    Misconception(
+        "one step too far",
+        blocks(right_block, lambda offset, exponent: (offset + 1) / 10000**exponent),
+        "Your matrix shifts by one position more than asked for: at offset 0 it has to be the identity.",
+    ),
+)
