@@ -139,7 +139,8 @@ from utils.training.settings import MINUTES_ON_CPU
 
 device, found = choose_device(), hardware()
 print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, on {found['processor']}")
-print(f"{found['cores']} cores, {found['threads']} threads, {found['memory_gib']} GiB of memory, GPUs: {found['gpus'] or 'none'}")
+print(f"{found['cores']} cores, {found['threads']} threads, {found['memory_gib']} GiB of memory")
+print(f"GPUs: {', '.join(found['gpus']) or 'none'}")
 print(f"Training runs on {device}, in {choose_precision('auto', device) or torch.float32}.")
 if device.type == "cpu":
     print(device_advice(device, "tiny", MINUTES_ON_CPU["tiny"]))
@@ -205,8 +206,8 @@ assert torch.allclose(smaller / smaller.sum(), torch.tensor(weights))
 
 # %% tags=["refused"]
 def without_division(scores):
-    """exp of each score."""
-    return scores.exp()
+    """exp of each score, the largest of its row subtracted."""
+    return (scores - scores.amax(dim=-1, keepdim=True)).exp()
 
 
 check("0.1", without_division, seed=1)
@@ -218,13 +219,12 @@ check("0.1", without_division, seed=1)
 #    parts: right values first, then shapes and edge cases.
 # 2. Then comes what is wrong, and, where the check recognises it, **why**: it knows typical wrong answers to each
 #    exercise, runs them on the same inputs, and names the one that gives your numbers.
-# 3. The smallest input that shows it, what your code made of it, and what was expected. With three numbers you can do
-#    it by hand.
+# 3. The smallest input that shows it, what your code made of it, and what was expected: small enough to redo by hand.
 # 4. Folded away: everything that was tried, with ✓ and ✗, and the seed. Inputs are drawn anew at each check; add
 #    `seed=…` to get the same ones again while you search for a mistake.
 #
-# The second wrong answer has the right formula. It passes on ordinary numbers and fails where exp overflows, so it earns
-# a part of the point:
+# The second wrong answer has the right formula. It is right on ordinary numbers and fails where exp overflows, so it
+# earns a part of the point:
 
 # %% tags=["refused"]
 def without_subtraction(scores):
@@ -328,7 +328,7 @@ from utils.training.short import train_briefly
 run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0, updates=1200, warmup=100, peak=1e-2)
 model, tokeniser = run.model, run.tokeniser
 parameters = sum(parameter.numel() for parameter in model.parameters())
-print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words of English and German; validation loss {run.valid_loss:.2f}")
+print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words; validation loss {run.valid_loss:.2f}")
 
 # %% [markdown]
 # Let it translate 300 test sentences, and compare with the references:
@@ -383,7 +383,7 @@ from utils.text.lexicon import load_lexicon
 
 lexicon = load_lexicon()
 known = {word for english, _ in corpus.split("train") for word in split_words(english)}
-print("who    ", ", ".join([name.english for name in lexicon.names][:6]), "and the", ", ".join(n.english for n in lexicon.nouns[:16]))
+print("who    ", ", ".join(entry.english for entry in (*lexicon.names[:6], *lexicon.nouns[:16])))
 print("what   ", ", ".join(noun.english for noun in lexicon.nouns[60:90]))
 print("is     ", ", ".join(adjective.english for adjective in lexicon.adjectives[:24]))
 print("does   ", ", ".join(verb.english_third for verb in lexicon.verbs[:30]))
@@ -392,10 +392,10 @@ print("links  ", ", ".join(conjunction.english for conjunction in lexicon.conjun
 # %% [markdown]
 # Write a sentence between the quotation marks, with a capital at the beginning and a full stop or question mark at the
 # end. Good ones to try: a question ("Does the cat see a dog?"), something denied ("The king does not buy the car."), a
-# clause ("Anna laughs because the horse is small."). Then try to break it: a sentence of 25 words, or one without sense.
+# clause ("Anna laughs because the horse is small."). Then try to break it: with 25 words, or without sense.
 
-# %%
-sentence = "The old king buys a red car because he did not close the door."
+# %% tags=["machine"]
+sentence = "Today the teacher wants to visit the old king because he is sick."
 
 unknown = [word for word in split_words(sentence) if word not in known]
 for word in unknown:
@@ -424,15 +424,15 @@ rows, columns = [*pair.target_tokens, "</s>"], [*pair.source_tokens, "</s>"]
 assert torch.allclose(weights.sum(dim=-1), torch.ones(len(rows)), atol=1e-5)
 for word in ("besucht", "Hotel"):
     print(f"when it writes {word!r} it looks most at {columns[weights[rows.index(word)].argmax()]!r}")
-plots.attention_map(weights, rows, columns, "The German verb comes last, and looks back to where the English one stands")
+plots.attention_map(weights, rows, columns, "The German verb comes last, and looks back to the English one")
 
 # %% [markdown]
-# **How to read it.** Each **row is a query**: a word that is about to be written. Each **column is a key**: a word of the
-# source. The brighter a cell, the more of that source word goes into the row's mixture; a row sums to one. Read a row
-# from left to right, never a column from top to bottom: columns do not sum to anything in particular.
+# **How to read it.** Each **row is a query**: a word that is about to be written. Each **column is a key**: a word of
+# the source. The brighter a cell, the more of that source word goes into the row's mixture; a row sums to one. Read a
+# row from left to right, never a column from top to bottom: columns do not sum to anything in particular.
 #
-# One trap: at the moment when row "besucht" is computed, the decoder has not yet seen *besucht*. What it got as input is
-# the word before, "Hotel" (the box says *shifted right*). The row shows where it looks in order to find the next word.
+# One trap: at the moment when row "besucht" is computed, the decoder has not yet seen *besucht*. What it got as input
+# is the word before, "Hotel" (the box says *shifted right*). The row shows where it looks to find the next word.
 #
 # The picture was the mean of four heads. Here is each by itself:
 
@@ -458,8 +458,8 @@ for position, word in enumerate(pair.target_tokens):
 # %% [markdown]
 # So we can count. For each German word: does the largest weight of its row stand on a gold source word? Two controls
 # tell what such a number is worth. **Chance** points at a random word of the source. **Same place** points at the word
-# that stands as far along in the source as this one in the target. It is the harder one to beat, since the two languages
-# often agree in order. Commas and full stops are left out.
+# that stands as far along in the source as this one in the target. It is the harder one to beat, since the two
+# languages often agree in order. Commas and full stops are left out.
 
 # %%
 def gold_words(pairs):
@@ -513,33 +513,37 @@ def shares(model, pairs, later=0):
 
 
 # %% tags=["machine"]
-from utils.plots.style import NotebookFigure
-
 layer, head = divmod(shares(model, valid).argmax().item(), 4)
 trained, below = shares(model, test), shares(model, test, later=1)
 torch.manual_seed(0)
 untrained = shares(Transformer(model.config).to(device).eval(), test)
-print(f"{trained[layer, head]:.0%} of the German words look most at a gold source word in head {head + 1} of layer {layer + 1};")
-print(f"same place {diagonal:.0%}, chance {chance:.0%}, best untrained head {untrained.max():.0%}; one row below {below[layer, head]:.0%}")
-assert trained[layer, head] > 0.75 > 0.6 > diagonal > 3 * max(chance, below[layer, head])
+best, one_below = trained[layer, head], below[layer, head]
+print(f"{best:.0%} of the German words look most at a gold source word, in head {head + 1} of layer {layer + 1}")
+print(f"best untrained head {untrained.max():.0%}; the best trained one, taken from one row below, {one_below:.0%}")
+assert best > 0.75 > 0.6 > diagonal > 3 * max(chance, untrained.max(), one_below)
 
-figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
-axes = figure.subplots()
-for name, values, colour in (("trained", trained, "#0072B2"), ("untrained", untrained, "#D55E00")):
-    axes.plot(range(8), 100 * values.flatten(), "o", color=colour)
-    axes.annotate(name, (7, 100 * values[-1, -1]), textcoords="offset points", xytext=(9, -3), color=colour)
-for name, value in (("same place", diagonal), ("chance", chance)):
-    axes.axhline(100 * value, color="#5f5f5f", linestyle="--", linewidth=1)
-    axes.annotate(name, (-0.6, 100 * value), textcoords="offset points", xytext=(0, 4), color="#5f5f5f")
-axes.set_xticks(range(8), [f"layer {n // 4 + 1}\nhead {n % 4 + 1}" for n in range(8)])
-axes.set(ylabel="target words that look most\nat a gold source word (%)", ylim=(0, 100), xlim=(-0.7, 8.2))
-figure.suptitle("Trained heads find the word that is being translated; untrained ones do not")
+# %%
+from utils.plots.style import NotebookFigure, house_style
+
+with house_style():
+    figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for name, values, colour, lift in (("trained", trained, "#0072B2", -3), ("untrained", untrained, "#D55E00", -12)):
+        axes.plot(range(8), 100 * values.flatten(), "o", color=colour)
+        axes.annotate(name, (7, 100 * values[-1, -1]), textcoords="offset points", xytext=(9, lift), color=colour)
+    for name, value in (("same place", diagonal), ("chance", chance)):
+        axes.axhline(100 * value, color="#5f5f5f", linestyle="--", linewidth=1)
+        axes.annotate(name, (-0.6, 100 * value), textcoords="offset points", xytext=(0, 4), color="#5f5f5f")
+    axes.set_xticks(range(8), [f"layer {n // 4 + 1}\nhead {n % 4 + 1}" for n in range(8)])
+    axes.set(ylabel="German words that look most\nat a gold source word (%)", ylim=(0, 100), xlim=(-0.7, 8.2))
+    figure.suptitle("Trained heads find the word that is being translated; untrained ones do not", weight="bold")
+print(f"dashed: the controls, same place {diagonal:.0%} and chance {chance:.0%}")
 figure
 
 # %% [markdown]
 # **Verdict: holds here, for the attention to the source.** Nobody told the model which word belongs to which; it was
 # only ever told the next word. Three things keep this from being a law. It is a small model on short sentences, in
-# which nearly every word has one counterpart. Heads differ, and the weakest may point elsewhere most of the time. And
+# which nearly every word has one counterpart. Heads differ: some of the eight do it far less often than the best. And
 # where a head looks is not yet why the model writes what it writes: the values that it fetches there count as well, and
 # so do all other boxes.
 #
@@ -555,7 +559,7 @@ maps = attention_maps(model, source, torch.tensor([[BEGIN, *target_ids]], device
 print(f"{sentence}\n{translation}")
 plots.attention_lines(
     maps.cross[layer][0, head], [*tokeniser.tokens(target_ids), "</s>"], tokeniser.tokens(source[0].tolist()),
-    f"Your sentence: where head {head + 1} of layer {layer + 1} looks while it writes each word",
+    f"Where head {head + 1} of layer {layer + 1} looks in your sentence",
 )
 
 # %% [markdown]
@@ -566,9 +570,9 @@ plots.attention_lines(
 #
 # > **Since 2017.** The normalisation moved from behind each box to before it, and became simpler (RMSNorm, chapter 05).
 # > Positions are turned into the queries and keys instead of being added at the bottom (rotary positions, 02). Heads
-# > share their keys and values, so that generating needs less memory (grouped queries, 04). The weights are never stored
-# > as a whole (FlashAttention, 03). The feed-forward network has a gate (SwiGLU, 05). And the decoder stands alone,
-# > trained to continue text (06).
+# > share their keys and values, so that generating needs less memory (grouped queries, 04). The weights are never
+# > stored as a whole (FlashAttention, 03). The feed-forward network has a gate (SwiGLU, 05). And the decoder stands
+# > alone, trained to continue text (06).
 #
 # > **Note.** The translator above has one of these already: it normalises before each box, because that trains in fewer
 # > updates. It also leaves dropout out, for it has no time to learn anything by heart. Chapter 05 compares both ways.
@@ -591,8 +595,8 @@ import json
 recorded = json.loads((course / "assets/runs/tiny-cpu.json").read_text(encoding="utf-8"))
 minutes = max(record.get("seconds", 0) for record in recorded["metrics"]) / 60
 settings = recorded["settings"]
-print(f"{recorded['command']}   (recorded: seed {recorded['seed']}, {recorded['hardware']['cores']} cores, {minutes:.1f} minutes)")
-print(f"d_model {settings['d_model']}, {settings['updates']} updates")
+print(f"{recorded['command']}   (recorded with seed {recorded['seed']} on {recorded['hardware']['cores']} cores)")
+print(f"d_model {settings['d_model']}, {settings['updates']} updates, {minutes:.1f} minutes")
 for evaluation in recorded["evaluations"]:
     print(f"{evaluation['test_set']:14} BLEU {evaluation['scores']['bleu']:.1f}")
 
@@ -609,8 +613,8 @@ for evaluation in recorded["evaluations"]:
 # * Of the base model's 63 million parameters three tenths lie in attention, four in feed-forward networks, three in the
 #   embeddings.
 # * A softmax is exp, divided by the row's sum, with the largest score subtracted first.
-# * A row of an attention map is a query, a word about to be written. In a minute of training some heads learn to look at
-#   the word that is being translated.
+# * A row of an attention map is a query, a word about to be written. In a minute of training some heads learn to look
+#   at the word that is being translated.
 #
 # Next: chapter 01 turns words into numbers and numbers into vectors. To read on: the paper itself,
 # [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), of which sections 1 and 3 with figure 1 are enough for now; and
