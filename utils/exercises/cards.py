@@ -4,7 +4,7 @@ from dataclasses import dataclass, field
 from html import escape
 
 from utils.exercises.declare import Question
-from utils.exercises.report import CELL, MARKS, framed, worded
+from utils.exercises.report import CELL, MARKS, TABLE, framed, worded
 from utils.exercises.showing import ShownOnce
 
 
@@ -185,6 +185,6 @@ class MapCard(ShownOnce):
             cells.append(f"{row.right} / {row.questions} questions" if row.questions else "")
             row_html = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
             rows.append(f'<tr style="background:transparent">{row_html}</tr>')
-        table = f'<table style="border:none;color:inherit;background:transparent">{"".join(rows)}</table>'
+        table = f'<table style="{TABLE}">{"".join(rows)}</table>'
         legend = '<div style="opacity:0.8">● passed  ◐ begun  ○ open</div>'
         return boxed([f"<div><b>{escape(self._headline())}</b></div>", table, legend], self.notes)

@@ -15,6 +15,7 @@ MARKS = {True: "✓", False: "✗", None: "–"}
 TINTS = {True: ("#009E73", "0,158,115"), False: ("#D55E00", "213,94,0"), None: ("#0072B2", "0,114,178")}
 FRAME = "border:1px solid rgba(128,128,128,0.45);border-left:5px solid {edge};border-radius:4px;padding:0.5em 0.9em;"
 FRAME += "margin:0.3em 0;max-width:60em;color:inherit;background:rgba({tint},0.08);line-height:1.45"
+TABLE = "border:none;margin:0.2em 0;font-size:inherit;line-height:inherit;color:inherit;background:transparent"
 CELL = "text-align:left;vertical-align:top;padding:0.1em 0.9em 0.1em 0;border:none;background:transparent;color:inherit"
 PRE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;color:inherit;background:transparent;font-size:0.95em"
 CODE = '<code style="color:inherit;background:rgba(128,128,128,0.18);padding:0 0.2em;border-radius:3px">'
@@ -143,7 +144,7 @@ class Report(ShownOnce):
         )
         parts = [
             f'<div style="margin-top:0.5em">The smallest input that shows it: {escape(self.smallest.case)}</div>'
-            f'<table style="border:none;color:inherit;background:transparent;margin:0.2em 0">{rows}</table>'
+            f'<table style="{TABLE}">{rows}</table>'
         ]
         if self.smallest.printed:
             parts.append(f'<div>Your code printed there:</div><pre style="{PRE}">{escape(self.smallest.printed)}</pre>')
