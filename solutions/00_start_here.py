@@ -556,7 +556,7 @@ figure
 # "One row below" is the trap from above in numbers: who takes the row that *reads* a word for the row that *writes* it
 # finds next to nothing.
 #
-# Here is the best head on the sentence that you typed. The darker a line, the larger the weight:
+# Here is the best head on the sentence that you typed. The stronger a line, the larger the weight:
 
 # %% tags=["machine"]
 translation = translate(model, tokeniser, [sentence])[0]
