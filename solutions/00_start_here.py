@@ -30,27 +30,28 @@
 # %% [markdown]
 # ## The idea: the paper in one page
 #
-# A translator reads a sentence in one language and writes it in another. Until 2017 the best ones were **recurrent**:
-# a network read the sentence word by word, and handed a state on from each word to the next. Two things about that
-# hurt. The tenth word has to wait for the ninth, so a sentence cannot be computed all at once, however many processors
-# there are. And whatever the first word has to tell the last one passes through every state between them.
+# A translator reads a sentence in one language and writes it in another. Until 2017 nearly all good ones were
+# **recurrent**: a network read the sentence word by word, and handed a state on from each word to the next. Two things
+# about that hurt. The tenth word has to wait for the ninth, so not even reading a sentence can be done all at once,
+# however many processors there are. And whatever the first word has to tell the last one passes through every state
+# between them.
 #
 # Since 2014 such networks had had a helper, **attention** (Bahdanau et al.): before writing a word, the decoder looked
 # back at all the words that had been read and took a weighted average of them, with weights computed on the spot.
 #
-# > **Paper (abstract, §1).** Leave out the recurrence. Let attention, which had been the helper, carry everything:
-# > each word looks at all words directly, in the source, in the translation written so far, and from one to the other.
+# > **Paper (abstract, §1).** Leave out the recurrence, and convolutions too. Let attention, which had been the helper,
+# > bring words together by itself: within the source, within the translation, and from one to the other.
 #
 # > **Paper (§5, §6.1, Table 2).** Trained on 4.5 million English–German sentence pairs, the big model reaches 28.4 BLEU
-# > on the newstest2014 test set, 2.0 more than the best published before, ensembles included; on English–French it
+# > on the newstest2014 test set, over 2 more than the best published before, ensembles included; on English–French it
 # > reaches 41.8. That takes 3.5 days on 8 GPUs. The base model reaches 27.3 in 12 hours.
 #
-# BLEU compares a translation with a reference, from 0 to 100: how many of its words, word pairs, triples and quadruples
-# occur there. You will see some scores of your own below.
+# BLEU compares translations with references, from 0 to 100: how many of their words, word pairs, triples and
+# quadruples occur there. You will see some scores of your own below.
 #
-# > **Note.** Three things are often said of this paper that it does not say. It did not invent attention. It does not
-# > use attention alone: the drawing has boxes of five other kinds, and they hold most of the parameters. And it is not
-# > a language model like GPT: it has an encoder that reads one sentence and a decoder that writes another.
+# > **Note.** Two things are often said of the paper that it does not say. It did not invent attention. And its model is
+# > no language model like GPT, which continues a text: it has an encoder that reads one sentence and a decoder that
+# > writes another.
 #
 # > **Since 2017.** The decoder alone became GPT, the encoder alone BERT. What you build here is, with a few parts
 # > exchanged, inside nearly every large language model. Each chapter ends with what has been exchanged, and why.
@@ -59,22 +60,22 @@
 # ## The drawing, box by box
 #
 # Read it from the bottom. The left column, the **encoder**, reads the source sentence. The right column, the
-# **decoder**, writes the translation, one word at a time. In between, numbers travel: for every word one list of
-# d_model of them, a **vector**.
+# **decoder**, writes the translation. What travels along the arrows is, for every word, one list of d_model numbers: a
+# **vector**.
 #
 # | box | what it does | you build it in |
 # |---|---|---|
 # | source ids | replaces each word by its number in a vocabulary | chapter 01 |
-# | target ids, shifted right | the same for the translation so far, moved by one place: what a position gets in is the word before the one it has to find | 01, 06 |
+# | target ids, shifted right | the same for the translation, moved by one place: a position gets the word before the one it has to find | 01, 06 |
 # | embedding × √d_model | looks up the vector of each number in a table that is learnt | 01 |
-# | + positions | adds a code for "first", "second", …, because nothing above knows the order of words | 02 |
+# | + positions | adds to each vector a code for its place: first, second, … | 02 |
 # | self-attention | lets each word look at all words of its own sentence and fetch from them what it needs | 03, 04 |
-# | masked self-attention | the same in the decoder, where nobody may look at words that are still to be written | 03, 04 |
+# | masked self-attention | the same in the decoder, where no word may look at those that come after it | 03, 04 |
 # | attention to the source | lets each word of the translation look at the words that the encoder has read | 03, 04 |
 # | feed-forward | works on the vector of each word by itself: a small network of two layers | 05 |
 # | add and normalise | adds what a box has found to what went into it, and brings the sum back to a common scale | 05 |
 # | N × | the dashed frame stands N times on top of itself, each time with weights of its own; N = 6 in the paper | 06 |
-# | output layer and softmax | compares the last vector with the vector of each word of the vocabulary, and makes probabilities of it | 01, 06 |
+# | output layer and softmax | compares a vector with those of all words of the vocabulary, and makes probabilities of that | 01, 06 |
 #
 # Only in the boxes named *attention* does anything pass from one word to another. All other boxes treat each word as if
 # it were alone.
@@ -139,7 +140,8 @@ from utils.training.settings import MINUTES_ON_CPU
 
 device, found = choose_device(), hardware()
 print(f"Python {platform.python_version()}, PyTorch {torch.__version__}, on {found['processor']}")
-print(f"{found['cores']} cores, {found['threads']} threads, {found['memory_gib']} GiB of memory, GPUs: {found['gpus'] or 'none'}")
+print(f"{found['cores']} cores, {found['threads']} threads, {found['memory_gib'] or '?'} GiB of memory")
+print(f"GPU: {', '.join(found['gpus']) or ('of Apple silicon' if device.type == 'mps' else 'none')}")
 print(f"Training runs on {device}, in {choose_precision('auto', device) or torch.float32}.")
 if device.type == "cpu":
     print(device_advice(device, "tiny", MINUTES_ON_CPU["tiny"]))
@@ -188,7 +190,7 @@ assert math.isclose(sum(weights), 1)
 
 # %%
 large = torch.tensor([90.0, 89.0, 88.0])
-print("exp of the scores           ", large.exp().tolist())
+print("exp of the scores           ", [float(f"{number:.3g}") for number in large.exp().tolist()])
 print("weights made of them        ", (large.exp() / large.exp().sum()).tolist())
 smaller = (large - large.max()).exp()
 print("with the largest subtracted ", [round(weight, 2) for weight in (smaller / smaller.sum()).tolist()])
@@ -205,8 +207,8 @@ assert torch.allclose(smaller / smaller.sum(), torch.tensor(weights))
 
 # %% tags=["refused"]
 def without_division(scores):
-    """exp of each score."""
-    return scores.exp()
+    """exp of each score, the largest of its row subtracted."""
+    return (scores - scores.amax(dim=-1, keepdim=True)).exp()
 
 
 check("0.1", without_division, seed=1)
@@ -218,13 +220,12 @@ check("0.1", without_division, seed=1)
 #    parts: right values first, then shapes and edge cases.
 # 2. Then comes what is wrong, and, where the check recognises it, **why**: it knows typical wrong answers to each
 #    exercise, runs them on the same inputs, and names the one that gives your numbers.
-# 3. The smallest input that shows it, what your code made of it, and what was expected. With three numbers you can do
-#    it by hand.
+# 3. The smallest input that shows it, what your code made of it, and what was expected: small enough to redo by hand.
 # 4. Folded away: everything that was tried, with ✓ and ✗, and the seed. Inputs are drawn anew at each check; add
 #    `seed=…` to get the same ones again while you search for a mistake.
 #
-# The second wrong answer has the right formula. It passes on ordinary numbers and fails where exp overflows, so it earns
-# a part of the point:
+# The second wrong answer has the right formula. It is right on ordinary numbers and fails where exp overflows, so it
+# earns a part of the point:
 
 # %% tags=["refused"]
 def without_subtraction(scores):
@@ -244,7 +245,8 @@ check("0.1", without_subtraction, seed=1)
 # `keepdim=True` makes them keep the last axis with size 1, so that the result lines up with the rows again:
 # `scores.amax(dim=-1, keepdim=True)` and `.sum(dim=-1, keepdim=True)`.
 #
-# PyTorch has a softmax; here it is to be written out, and the check refuses an answer that calls it.
+# Put your lines in the place of the one that says `raise NotImplementedError`. PyTorch has a softmax; here it is to be
+# written out, and the check refuses an answer that calls it.
 
 # %%
 # Exercise 0.1: a softmax written out
@@ -265,7 +267,7 @@ check("0.1", softmax)
 
 # %% [markdown]
 # Stuck? `hint` gives the next of three hints each time its cell is run: a nudge, a push, and one that is nearly the
-# answer. They cost no points. Click on a hint to open it.
+# answer. Hints cost no points. Click on one to open it.
 
 # %%
 hint("0.1")
@@ -328,7 +330,7 @@ from utils.training.short import train_briefly
 run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0, updates=1200, warmup=100, peak=1e-2)
 model, tokeniser = run.model, run.tokeniser
 parameters = sum(parameter.numel() for parameter in model.parameters())
-print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words of English and German; validation loss {run.valid_loss:.2f}")
+print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words; validation loss {run.valid_loss:.2f}")
 
 # %% [markdown]
 # Let it translate 300 test sentences, and compare with the references:
@@ -355,7 +357,8 @@ assert bleu > 70 and right > len(pairs) / 2
 #
 # This is the decoder at work, and the answer to question 0.d. It gets the words written so far, starting from a mark
 # for the beginning, `<s>`, and gives a score for each word of the vocabulary. The best one is written down and goes
-# back in, until the best one is the mark for the end, `</s>`.
+# back in, until the best one is the mark for the end, `</s>`. (`translate` does a little more: at each step it keeps
+# the four best beginnings.)
 
 # %%
 from utils.text import source_batch
@@ -383,19 +386,21 @@ from utils.text.lexicon import load_lexicon
 
 lexicon = load_lexicon()
 known = {word for english, _ in corpus.split("train") for word in split_words(english)}
-print("who    ", ", ".join([name.english for name in lexicon.names][:6]), "and the", ", ".join(n.english for n in lexicon.nouns[:16]))
+print("who    ", ", ".join(entry.english for entry in (*lexicon.names[:6], *lexicon.nouns[:16])))
 print("what   ", ", ".join(noun.english for noun in lexicon.nouns[60:90]))
 print("is     ", ", ".join(adjective.english for adjective in lexicon.adjectives[:24]))
 print("does   ", ", ".join(verb.english_third for verb in lexicon.verbs[:30]))
 print("links  ", ", ".join(conjunction.english for conjunction in lexicon.conjunctions))
+assert all(entry.english in known for entry in (*lexicon.names, *lexicon.nouns, *lexicon.adjectives))
 
 # %% [markdown]
 # Write a sentence between the quotation marks, with a capital at the beginning and a full stop or question mark at the
-# end. Good ones to try: a question ("Does the cat see a dog?"), something denied ("The king does not buy the car."), a
-# clause ("Anna laughs because the horse is small."). Then try to break it: a sentence of 25 words, or one without sense.
+# end. Some to try: a question ("Does the cat see a dog?"), something denied ("The king does not buy the car."), a
+# clause ("Anna laughs because the horse is small."). Then try to break it: with 25 words, or without sense. Run the
+# cell again after each change.
 
-# %%
-sentence = "The old king buys a red car because he did not close the door."
+# %% tags=["machine"]
+sentence = "Today the teacher wants to visit the old king because he is sick."
 
 unknown = [word for word in split_words(sentence) if word not in known]
 for word in unknown:
@@ -408,8 +413,8 @@ if not unknown:
 # ## See: where the translator looks
 #
 # The box *attention to the source* gives every word of the translation a row of weights over the words of the source,
-# made by the softmax that you wrote. Such a row can be looked at. Take a pair in which the order of words changes: the
-# German verb stands at the end.
+# made by a softmax such as yours. Such a row can be looked at. Take a pair in which the order of words changes: the
+# second part of the German verb stands at the end of its clause.
 
 # %%
 from utils.text.grammar import embedded_corpus
@@ -424,15 +429,15 @@ rows, columns = [*pair.target_tokens, "</s>"], [*pair.source_tokens, "</s>"]
 assert torch.allclose(weights.sum(dim=-1), torch.ones(len(rows)), atol=1e-5)
 for word in ("besucht", "Hotel"):
     print(f"when it writes {word!r} it looks most at {columns[weights[rows.index(word)].argmax()]!r}")
-plots.attention_map(weights, rows, columns, "The German verb comes last, and looks back to where the English one stands")
+plots.attention_map(weights, rows, columns, "The German verb comes last, and looks back to the English one")
 
 # %% [markdown]
-# **How to read it.** Each **row is a query**: a word that is about to be written. Each **column is a key**: a word of the
-# source. The brighter a cell, the more of that source word goes into the row's mixture; a row sums to one. Read a row
-# from left to right, never a column from top to bottom: columns do not sum to anything in particular.
+# **How to read it.** Each **row is a query**: a word that is about to be written. Each **column is a key**: a word of
+# the source. The brighter a cell, the more of that source word goes into the row's mixture; a row sums to one. Read a
+# row from left to right, never a column from top to bottom: columns do not sum to anything in particular.
 #
-# One trap: at the moment when row "besucht" is computed, the decoder has not yet seen *besucht*. What it got as input is
-# the word before, "Hotel" (the box says *shifted right*). The row shows where it looks in order to find the next word.
+# One trap: at the moment when row "besucht" is computed, the decoder has not yet seen *besucht*. What it got as input
+# is the word before, "Hotel" (the box says *shifted right*). The row shows where it looks to find the next word.
 #
 # The picture was the mean of four heads. Here is each by itself:
 
@@ -444,11 +449,12 @@ plots.heads_grid(each, rows, columns, "Four heads of the last layer: each looks 
 # %% [markdown]
 # ## Test the claim: attention shows which word comes from which
 #
-# > **Paper (§4, at its end).** As a side benefit, attention could make a model easier to interpret: different heads
-# > appear to learn different tasks, many of them to do with the structure of sentences.
+# > **Paper (§4, at its end).** As a side benefit, self-attention could make a model easier to interpret: different
+# > heads learn different tasks, many of which appear to have to do with the structure of sentences.
 #
-# A picture of one sentence proves little. But our corpus was made by a grammar, so it is known for each German word
-# which English word it stands for: its **gold alignment**. Here it is for the pair above.
+# We test that where the right answer is known. Our corpus was made by a grammar, so it is on record for each German
+# word which English word it stands for: its **gold alignment**. Does the attention to the source find it, which nobody
+# has shown to the model? Here is the alignment of the pair above.
 
 # %%
 for position, word in enumerate(pair.target_tokens):
@@ -458,8 +464,8 @@ for position, word in enumerate(pair.target_tokens):
 # %% [markdown]
 # So we can count. For each German word: does the largest weight of its row stand on a gold source word? Two controls
 # tell what such a number is worth. **Chance** points at a random word of the source. **Same place** points at the word
-# that stands as far along in the source as this one in the target. It is the harder one to beat, since the two languages
-# often agree in order. Commas and full stops are left out.
+# that stands as far along in the source as this one in the target. It is the harder one to beat, since the two
+# languages often agree in order. Commas and full stops are left out.
 
 # %%
 def gold_words(pairs):
@@ -513,40 +519,44 @@ def shares(model, pairs, later=0):
 
 
 # %% tags=["machine"]
-from utils.plots.style import NotebookFigure
-
 layer, head = divmod(shares(model, valid).argmax().item(), 4)
 trained, below = shares(model, test), shares(model, test, later=1)
 torch.manual_seed(0)
 untrained = shares(Transformer(model.config).to(device).eval(), test)
-print(f"{trained[layer, head]:.0%} of the German words look most at a gold source word in head {head + 1} of layer {layer + 1};")
-print(f"same place {diagonal:.0%}, chance {chance:.0%}, best untrained head {untrained.max():.0%}; one row below {below[layer, head]:.0%}")
-assert trained[layer, head] > 0.75 > 0.6 > diagonal > 3 * max(chance, below[layer, head])
+best, one_below = trained[layer, head], below[layer, head]
+print(f"{best:.0%} of the German words look most at a gold source word, in head {head + 1} of layer {layer + 1}")
+print(f"best untrained head {untrained.max():.0%}; the best trained one, taken from one row below, {one_below:.0%}")
+assert best > 0.85 > 0.6 > diagonal > 3 * max(chance, untrained.max(), one_below)
 
-figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
-axes = figure.subplots()
-for name, values, colour in (("trained", trained, "#0072B2"), ("untrained", untrained, "#D55E00")):
-    axes.plot(range(8), 100 * values.flatten(), "o", color=colour)
-    axes.annotate(name, (7, 100 * values[-1, -1]), textcoords="offset points", xytext=(9, -3), color=colour)
-for name, value in (("same place", diagonal), ("chance", chance)):
-    axes.axhline(100 * value, color="#5f5f5f", linestyle="--", linewidth=1)
-    axes.annotate(name, (-0.6, 100 * value), textcoords="offset points", xytext=(0, 4), color="#5f5f5f")
-axes.set_xticks(range(8), [f"layer {n // 4 + 1}\nhead {n % 4 + 1}" for n in range(8)])
-axes.set(ylabel="target words that look most\nat a gold source word (%)", ylim=(0, 100), xlim=(-0.7, 8.2))
-figure.suptitle("Trained heads find the word that is being translated; untrained ones do not")
+# %%
+from utils.plots.style import NotebookFigure, house_style
+
+with house_style():
+    figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for name, values, colour, lift in (("trained", trained, "#0072B2", -3), ("untrained", untrained, "#D55E00", -12)):
+        axes.plot(range(8), 100 * values.flatten(), "o", color=colour)
+        axes.annotate(name, (7, 100 * values[-1, -1]), textcoords="offset points", xytext=(9, lift), color=colour)
+    for name, value in (("same place", diagonal), ("chance", chance)):
+        axes.axhline(100 * value, color="#5f5f5f", linestyle="--", linewidth=1)
+        axes.annotate(name, (-0.6, 100 * value), textcoords="offset points", xytext=(0, 4), color="#5f5f5f")
+    axes.set_xticks(range(8), [f"layer {n // 4 + 1}\nhead {n % 4 + 1}" for n in range(8)])
+    axes.set(ylabel="German words that look most\nat a gold source word (%)", ylim=(0, 100), xlim=(-0.7, 8.2))
+    figure.suptitle("Trained heads find the word that is being translated; untrained ones do not", weight="bold")
+print(f"dashed: the controls, same place {diagonal:.0%} and chance {chance:.0%}")
 figure
 
 # %% [markdown]
-# **Verdict: holds here, for the attention to the source.** Nobody told the model which word belongs to which; it was
-# only ever told the next word. Three things keep this from being a law. It is a small model on short sentences, in
-# which nearly every word has one counterpart. Heads differ, and the weakest may point elsewhere most of the time. And
-# where a head looks is not yet why the model writes what it writes: the values that it fetches there count as well, and
-# so do all other boxes.
+# **Verdict: holds here, for the attention to the source.** The model was only ever told the next word, and the best
+# head finds the word that it comes from far more often than "same place" does. Three things keep this from being a law.
+# It is a small model on short sentences, in which nearly every word has one counterpart. Heads differ: some of the
+# eight do it far less often than the best. And where a head looks is not yet why the model writes what it writes: the
+# values that it fetches there count as well, and so do all other boxes.
 #
 # "One row below" is the trap from above in numbers: who takes the row that *reads* a word for the row that *writes* it
 # finds next to nothing.
 #
-# Here is the best head on the sentence that you typed. The darker a line, the larger the weight:
+# Here is the best head on the sentence that you typed. The stronger a line, the larger the weight:
 
 # %% tags=["machine"]
 translation = translate(model, tokeniser, [sentence])[0]
@@ -555,7 +565,7 @@ maps = attention_maps(model, source, torch.tensor([[BEGIN, *target_ids]], device
 print(f"{sentence}\n{translation}")
 plots.attention_lines(
     maps.cross[layer][0, head], [*tokeniser.tokens(target_ids), "</s>"], tokeniser.tokens(source[0].tolist()),
-    f"Your sentence: where head {head + 1} of layer {layer + 1} looks while it writes each word",
+    f"Where head {head + 1} of layer {layer + 1} looks in your sentence",
 )
 
 # %% [markdown]
@@ -566,12 +576,13 @@ plots.attention_lines(
 #
 # > **Since 2017.** The normalisation moved from behind each box to before it, and became simpler (RMSNorm, chapter 05).
 # > Positions are turned into the queries and keys instead of being added at the bottom (rotary positions, 02). Heads
-# > share their keys and values, so that generating needs less memory (grouped queries, 04). The weights are never stored
-# > as a whole (FlashAttention, 03). The feed-forward network has a gate (SwiGLU, 05). And the decoder stands alone,
-# > trained to continue text (06).
+# > share their keys and values, so that generating needs less memory (grouped queries, 04). The weights are never
+# > stored as a whole (FlashAttention, 03). The feed-forward network has a gate (SwiGLU, 05). And the decoder stands
+# > alone, trained to continue text (06).
 #
-# > **Note.** The translator above has one of these already: it normalises before each box, because that trains in fewer
-# > updates. It also leaves dropout out, for it has no time to learn anything by heart. Chapter 05 compares both ways.
+# > **Note.** The translator above has one of these already: it normalises before each box, which chapter 05 compares
+# > with the paper's way. It also does without the paper's dropout, for in a minute it has no time to learn sentences by
+# > heart.
 #
 # ## What you will have at the end
 #
@@ -591,8 +602,8 @@ import json
 recorded = json.loads((course / "assets/runs/tiny-cpu.json").read_text(encoding="utf-8"))
 minutes = max(record.get("seconds", 0) for record in recorded["metrics"]) / 60
 settings = recorded["settings"]
-print(f"{recorded['command']}   (recorded: seed {recorded['seed']}, {recorded['hardware']['cores']} cores, {minutes:.1f} minutes)")
-print(f"d_model {settings['d_model']}, {settings['updates']} updates")
+print(f"{recorded['command']}   (recorded with seed {recorded['seed']} on {recorded['hardware']['cores']} cores)")
+print(f"d_model {settings['d_model']}, {settings['updates']} updates, {minutes:.1f} minutes")
 for evaluation in recorded["evaluations"]:
     print(f"{evaluation['test_set']:14} BLEU {evaluation['scores']['bleu']:.1f}")
 
@@ -609,8 +620,8 @@ for evaluation in recorded["evaluations"]:
 # * Of the base model's 63 million parameters three tenths lie in attention, four in feed-forward networks, three in the
 #   embeddings.
 # * A softmax is exp, divided by the row's sum, with the largest score subtracted first.
-# * A row of an attention map is a query, a word about to be written. In a minute of training some heads learn to look at
-#   the word that is being translated.
+# * A row of an attention map is a query, a word about to be written. In a minute of training some heads learn to look
+#   at the word that is being translated.
 #
 # Next: chapter 01 turns words into numbers and numbers into vectors. To read on: the paper itself,
 # [arXiv:1706.03762](https://arxiv.org/abs/1706.03762), of which sections 1 and 3 with figure 1 are enough for now; and

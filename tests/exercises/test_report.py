@@ -33,12 +33,23 @@ def test_learners_text_is_escaped():
         assert EVIL in str(card)
 
 
-def test_colours_are_the_pages_own():
-    html = evil_report()._repr_html_()
-    assert "currentColor" in html
-    assert not re.search(r"#[0-9a-fA-F]{3,6}\b|rgba?\(|(?<!-)color:(?!inherit)|background:(?!transparent)", html)
-    for tag in ("div", "details", "table", "pre", "tr", "td"):
-        assert html.count(f"<{tag} ") + html.count(f"<{tag}>") == html.count(f"</{tag}>")
+def test_letters_and_paper_are_the_pages_own():
+    """Letters inherit their colour; behind them is nothing, or a tint so thin that they stay legible on any paper."""
+    passed = Report("3.2", "Attention", True, 2, 2, (Item("a", "values", True),), notes=["kept in `a.py`"])
+    question = Question("3.a", "Is `it`?", (Option("Yes.", "It is.", True), Option("No.", "It is.")))
+    cards = [PredictionCard(question, chosen) for chosen in (None, 0, 1)]
+    for card in (evil_report(), passed, *cards, HintCard("3.2", "Attention", ("`keys @ query`",), 3)):
+        html = card._repr_html_()
+        assert set(re.findall(r"(?<![-\w])color:([^;\"]+)", html)) == {"inherit"}
+        for paper in re.findall(r"background:([^;\"]+)", html):
+            assert paper == "transparent" or float(re.fullmatch(r"rgba\(\d+,\d+,\d+,([\d.]+)\)", paper)[1]) < 0.2
+        for tag in ("div", "details", "table", "pre", "tr", "td", "code", "b"):
+            assert html.count(f"<{tag} ") + html.count(f"<{tag}>") == html.count(f"</{tag}>")
+
+
+def test_code_between_backticks_is_set_as_code_and_escaped():
+    html = HintCard("3.2", "Attention", ("`a < b` and ` alone",), 3)._repr_html_()
+    assert ">a &lt; b</code> and ` alone" in html
 
 
 def test_text_says_all_that_matters():

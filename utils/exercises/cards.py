@@ -4,14 +4,18 @@ from dataclasses import dataclass, field
 from html import escape
 
 from utils.exercises.declare import Question
-from utils.exercises.report import BOX, CELL, MARKS
+from utils.exercises.report import CELL, MARKS, TABLE, framed, worded
 from utils.exercises.showing import ShownOnce
 
 
-def boxed(parts: list[str], notes: list[str]) -> str:
-    """A frame in the page's own colours."""
-    inside = "".join(parts) + "".join(f'<div style="opacity:0.8">{escape(note)}</div>' for note in notes)
-    return f'<div style="{BOX}">{inside}</div>'
+def boxed(parts: list[str], notes: list[str], verdict: bool | None = None) -> str:
+    """Parts and, less loud, notes in one frame."""
+    return framed("".join([*parts, *(f'<div style="opacity:0.8">{worded(note)}</div>' for note in notes)]), verdict)
+
+
+def counted(number: float, of: int) -> str:
+    """ "1 of 1 point", "0.5 of 2 points"."""
+    return f"{number:g} of {of} point{'s' if of != 1 else ''}"
 
 
 @dataclass(repr=False)
@@ -26,7 +30,7 @@ class SentenceCard(ShownOnce):
     __repr__ = __str__
 
     def _repr_html_(self) -> str:
-        return boxed([escape(self.sentence)], [])
+        return boxed([worded(self.sentence)], [])
 
 
 @dataclass(repr=False)
@@ -48,7 +52,7 @@ class HintCard(ShownOnce):
     def _repr_html_(self) -> str:
         parts = [
             f'<details><summary style="cursor:pointer">Exercise {escape(self.number)}, hint {index} of {self.total}'
-            f"{' (new)' if index == len(self.hints) else ''}</summary><div>{escape(text)}</div></details>"
+            f"{' (new)' if index == len(self.hints) else ''}</summary><div>{worded(text)}</div></details>"
             for index, text in enumerate(self.hints, start=1)
         ]
         return boxed(parts, self.notes)
@@ -71,7 +75,7 @@ class PredictionCard(ShownOnce):
     def _verdict(self) -> str:
         option = self.question.options[self.chosen]
         begin = "Right" if option.right else "Not so"
-        return f"{MARKS[option.right]} {begin}, {'abcdefgh'[self.chosen]}) {option.text}: {option.reason}"
+        return f"{MARKS[option.right]} {begin}: {'abcdefgh'[self.chosen]}) {option.text} {option.reason}"
 
     def _rows(self) -> list[str]:
         listed = [f"{'abcdefgh'[i]}) {option.text}" for i, option in enumerate(self.question.options)]
@@ -88,12 +92,17 @@ class PredictionCard(ShownOnce):
 
     def _repr_html_(self) -> str:
         if self.chosen is not None:
-            verdict = f"<b>Question {escape(self.question.number)}.</b> {escape(self._verdict())}"
-            return boxed([f"<div>{verdict}</div>"], self.notes)
-        first, *others = self._rows()
+            option = self.question.options[self.chosen]
+            answer = f"{MARKS[option.right]} {'Right' if option.right else 'Not so'}"
+            first = f"<b>Question {escape(self.question.number)}. {answer}:</b> {'abcdefgh'[self.chosen]}) "
+            return boxed(
+                [f"<div>{first}{worded(option.text)}</div><div>{worded(option.reason)}</div>"], self.notes, option.right
+            )
+        _, *others = self._rows()
         last = self.misunderstood or f'Answer with predict("{self.question.number}", "a").'
-        parts = [f"<div><b>{escape(first)}</b></div>", *(f"<div>{escape(row)}</div>" for row in others)]
-        return boxed([*parts, f'<div style="margin-top:0.3em">{escape(last)}</div>'], self.notes)
+        first = f"<b>Question {escape(self.question.number)}.</b> {worded(self.question.text)}"
+        parts = [f"<div>{first}</div>", *(f'<div style="padding-left:1em">{worded(row)}</div>' for row in others)]
+        return boxed([*parts, f'<div style="margin-top:0.3em">{worded(last)}</div>'], self.notes)
 
 
 @dataclass(frozen=True)
@@ -116,7 +125,7 @@ class MapEntry:
 
     def told(self) -> str:
         """All that is known, in one line."""
-        words = [f"{self.points:g} of {self.out_of} points"]
+        words = [counted(self.points, self.out_of)]
         words += [f"{self.hints} hint{'s' if self.hints != 1 else ''}"] if self.hints else []
         words += ["optional"] if self.optional else []
         return f"{self.mark} {self.number} {self.title}: {', '.join(words)}"
@@ -148,7 +157,8 @@ class MapCard(ShownOnce):
         entries = [entry for row in self.rows for entry in row.entries]
         earned, possible = (sum(column) for column in zip((0, 0), *(row.points() for row in self.rows), strict=True))
         passed = sum(entry.passed for entry in entries)
-        return f"{passed} of {len(entries)} exercises passed, {earned:g} points ({possible} without the optional ones)"
+        optional = " (optional ones come on top)" if any(entry.optional for entry in entries) else ""
+        return f"{passed} of {len(entries)} exercises passed, {counted(earned, possible)}{optional}"
 
     def __str__(self) -> str:
         lines = [self._headline()]
@@ -168,13 +178,13 @@ class MapCard(ShownOnce):
         for row in self.rows:
             earned, possible = row.points()
             marks = " ".join(f'<span title="{escape(entry.told())}">{entry.mark}</span>' for entry in row.entries)
-            told = "".join(f"<div>{escape(entry.told())}</div>" for entry in row.entries)
+            told = "".join(f'<div style="padding-left:1em">{worded(entry.told())}</div>' for entry in row.entries)
             title = f"{row.chapter:02d} {row.title}"
             opened = f'<details><summary style="cursor:pointer">{escape(title)}</summary>{told}</details>'
             cells = [opened, f'<span style="letter-spacing:0.2em">{marks}</span>', f"{earned:g} / {possible}"]
             cells.append(f"{row.right} / {row.questions} questions" if row.questions else "")
             row_html = "".join(f'<td style="{CELL}">{cell}</td>' for cell in cells)
             rows.append(f'<tr style="background:transparent">{row_html}</tr>')
-        table = f'<table style="border:none;color:inherit;background:transparent">{"".join(rows)}</table>'
+        table = f'<table style="{TABLE}">{"".join(rows)}</table>'
         legend = '<div style="opacity:0.8">● passed  ◐ begun  ○ open</div>'
         return boxed([f"<div><b>{escape(self._headline())}</b></div>", table, legend], self.notes)

@@ -1,18 +1,35 @@
 """What a check found, for reading: HTML in a notebook, plain text elsewhere.
 
-The HTML takes its colours from the page it stands on, so that it is legible in light and dark themes alike.
+Letters take their colour from the page they stand on, and the tints behind them let its paper shine through, so that
+all is legible in JupyterLab, VS Code and Colab, light and dark, whether or not they define colours of their own.
 """
 
+import re
 from dataclasses import dataclass, field
 from html import escape
 
 from utils.exercises.showing import ShownOnce
 
 MARKS = {True: "✓", False: "✗", None: "–"}
-BOX = "border:1px solid currentColor;border-left-width:5px;border-radius:4px;padding:0.5em 0.9em;margin:0.3em 0;"
-BOX += "max-width:60em;color:inherit;background:transparent;line-height:1.45"
+# The edge and the tint of a frame: passed, not yet, neither. Marks and words say the same to who sees no colours.
+TINTS = {True: ("#009E73", "0,158,115"), False: ("#D55E00", "213,94,0"), None: ("#0072B2", "0,114,178")}
+FRAME = "border:1px solid rgba(128,128,128,0.45);border-left:5px solid {edge};border-radius:4px;padding:0.5em 0.9em;"
+FRAME += "margin:0.3em 0;max-width:60em;color:inherit;background:rgba({tint},0.08);line-height:1.45"
+TABLE = "border:none;margin:0.2em 0;font-size:inherit;line-height:inherit;color:inherit;background:transparent"
 CELL = "text-align:left;vertical-align:top;padding:0.1em 0.9em 0.1em 0;border:none;background:transparent;color:inherit"
 PRE = "white-space:pre-wrap;overflow-wrap:anywhere;margin:0;color:inherit;background:transparent;font-size:0.95em"
+CODE = '<code style="color:inherit;background:rgba(128,128,128,0.18);padding:0 0.2em;border-radius:3px">'
+
+
+def framed(html: str, verdict: bool | None = None) -> str:
+    """HTML in a frame whose colours tell the verdict."""
+    edge, tint = TINTS[verdict]
+    return f'<div style="{FRAME.format(edge=edge, tint=tint)}">{html}</div>'
+
+
+def worded(text: str) -> str:
+    """A text as HTML: escaped, and what stands between backticks as code."""
+    return re.sub(r"`([^`\n]+)`", rf"{CODE}\1</code>", escape(text))
 
 
 @dataclass(frozen=True)
@@ -109,13 +126,13 @@ class Report(ShownOnce):
         if self.passed:
             parts.append(f"<div>{escape(self.tried())}</div>")
         else:
-            parts += [f'<div style="margin-top:0.3em">{escape(t)}</div>' for t in (self.message, self.explanation) if t]
+            parts += [f'<div style="margin-top:0.3em">{worded(t)}</div>' for t in (self.message, self.explanation) if t]
             if self.lines:
                 parts.append(f'<pre style="{PRE}">{escape(chr(10).join(self.lines))}</pre>')
             parts += self._smallest_html()
             parts += self._items_html()
-        parts += [f'<div style="opacity:0.8">{escape(note)}</div>' for note in self.notes]
-        return f'<div style="{BOX}">{"".join(parts)}</div>'
+        parts += [f'<div style="opacity:0.8">{worded(note)}</div>' for note in self.notes]
+        return framed("".join(parts), self.passed)
 
     def _smallest_html(self) -> list[str]:
         if self.smallest is None:
@@ -127,7 +144,7 @@ class Report(ShownOnce):
         )
         parts = [
             f'<div style="margin-top:0.5em">The smallest input that shows it: {escape(self.smallest.case)}</div>'
-            f'<table style="border:none;color:inherit;background:transparent;margin:0.2em 0">{rows}</table>'
+            f'<table style="{TABLE}">{rows}</table>'
         ]
         if self.smallest.printed:
             parts.append(f'<div>Your code printed there:</div><pre style="{PRE}">{escape(self.smallest.printed)}</pre>')
@@ -140,5 +157,5 @@ class Report(ShownOnce):
         again = f"check({self.number!r}, …, seed={self.seed})"
         return [
             f'<details style="margin-top:0.4em"><summary style="cursor:pointer">{escape(self.tried())}</summary>{rows}'
-            f"<div>The same inputs again: <code>{escape(again)}</code></div></details>"
+            f"<div>The same inputs again: {CODE}{escape(again)}</code></div></details>"
         ]

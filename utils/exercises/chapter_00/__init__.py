@@ -8,22 +8,23 @@ EXERCISES = (WARM_UP,)
 QUESTIONS = (
     Question(
         "0.a",
-        "Translators of 2016 had an encoder, a decoder, and attention between them. What did the paper leave out?",
+        "Which of these was new in the paper?",
         (
             Option(
-                "Attention: it replaced it by something new.",
-                "Attention is what it kept. Bahdanau et al. put it between encoder and decoder in 2014; the paper also "
-                "puts it inside of both.",
+                "Residual connections and layer normalisation, the boxes `add and normalise`.",
+                "Residual connections are from 2015 (He et al.), layer normalisation is from 2016 (Ba et al.). The "
+                "paper took both over, and without them a stack of six layers would hardly train.",
             ),
             Option(
-                "Recurrence: reading word by word, with a state that is handed on.",
-                "Nothing in the drawing waits for the word before, while it reads or while it is trained. "
-                "Recurrence and convolution are what the title says are not needed.",
+                "That nothing but attention brings words together.",
+                "Attention, residual connections, normalisation, subwords: all were known. New was to leave out "
+                "recurrence and convolution, which had brought words together before, and to find that it got better.",
                 right=True,
             ),
             Option(
-                "The decoder: one stack does all.",
-                "The paper's model has both. Leaving the encoder out came in 2018, with Liu et al. and with GPT.",
+                "Attention itself.",
+                "Bahdanau et al. let a decoder look back at its source in 2014, and by 2016 most good translators did. "
+                "The paper also puts attention inside of encoder and decoder.",
             ),
         ),
     ),
