@@ -69,11 +69,11 @@ def on_its_side():
     return TokenEmbedding
 
 
-def scaled_in_training():
+def scaled_in_one_mode(training):
     class TokenEmbedding(embedding()):
         def forward(self, tokens):
             vectors = nn.functional.embedding(tokens, self.weight)
-            return vectors * math.sqrt(self.sizes[1]) if self.training else vectors
+            return vectors * math.sqrt(self.sizes[1]) if self.training == training else vectors
 
     return TokenEmbedding
 
@@ -121,9 +121,15 @@ EMBEDDING = (
     ),
     Misconception(
         "scaled in training only",
-        scaled_in_training(),
+        scaled_in_one_mode(training=True),
         "You multiply by √d_model in training mode only. The factor is part of the model, not of its training: without "
         "it, evaluation sees vectors that the layers were never trained on.",
+    ),
+    Misconception(
+        "scaled in evaluation only",
+        scaled_in_one_mode(training=False),
+        "In training mode you do not multiply by √d_model. The factor belongs to both modes: evaluation must see what "
+        "the layers were trained on.",
     ),
     Misconception(
         "another name",
