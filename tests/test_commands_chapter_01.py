@@ -42,6 +42,6 @@ def test_starts_differ_as_they_are_named():
     torch.manual_seed(0)
     tokens = torch.arange(2000)
     made = {start: partial(chapter_01.OtherStart, start=start)(2000, 64)(tokens).std() for start in chapter_01.STARTS}
-    expected = (1.0, 1 / 8, 8 * (2 / 2064) ** 0.5, 8.0)
+    expected = (1.0, 1 / 8, 8 * (2 / 2064) ** 0.5, 8.0, 1.0)
     assert torch.allclose(torch.stack(list(made.values())), torch.tensor(expected), rtol=0.05)
     assert isinstance(chapter_01.OtherStart(10, 4, chapter_01.STARTS[0]), TokenEmbedding)

@@ -69,7 +69,7 @@ def test_parameters_of_modules_given_to_a_constructor_get_gradients(made_module)
     assert examine(exercise, OutputLayer).passed
     assert "no gradient flows back to `TokenEmbedding.weight`" in examine(exercise, Copied).message
     assert "'Renamed' object has no attribute 'weight'" in examine(exercise, Renamed).message
-    assert "Your `weight` is a str; asked for is a Tensor" in examine(exercise, NoTensor).message
+    assert "Your `self.weight` is a str; asked for is a Tensor" in examine(exercise, NoTensor).message
 
 
 def test_dictionaries_with_other_keys_than_words_are_shown(made):

@@ -121,7 +121,7 @@ def _compare(exercise: Exercise, case: Case, expected: Any, got: Any) -> Finding
 
 def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -> list[Finding]:
     """All findings on a nested value."""
-    name = f"Your `{case.observe}`" if case.observe.startswith(".") else _part_name(exercise, way)
+    name = f"Your `self{case.observe}`" if case.observe.startswith(".") else _part_name(exercise, way)
     if isinstance(expected, tuple | list):
         if not isinstance(got, tuple | list) or len(got) != len(expected):
             names = f" ({', '.join(exercise.returns)})" if len(exercise.returns) == len(expected) and not way else ""
