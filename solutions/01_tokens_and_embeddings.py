@@ -100,13 +100,16 @@ vocabulary = {word: index for index, (word, _) in enumerate(counts.most_common(8
 print(vocabulary)
 
 # %% [markdown]
-# By hand: "The dog sleeps in the garden." By this vocabulary "The" and "the" are two words; "dog" is none that it
-# knows, so it becomes unknown, 1. Begin (2) and end (3) stand around the sentence. The decoder needs both: it starts
-# from begin, and it says end when it is done.
+# By hand: "The dog sleeps in the garden." By this vocabulary "The" and "the" are two words, 7 and 5, and "in" is 9;
+# "dog", "sleeps" and "garden" are none that it knows, so they become unknown, 1. Begin (2) and end (3) stand around the
+# sentence, since the decoder needs both: it starts from begin, and it says end when it is done. So the ids are 2, 7, 1,
+# 1, 9, 5, 1, 4, 3.
 #
 # ### Exercise 1.1 · From words to ids
 #
 # Difficulty 1 · 10 minutes · 1 point.
+#
+# The same for any sentence and any vocabulary; neither of the two is to be changed.
 
 # %%
 # Exercise 1.1: from words to ids
@@ -179,11 +182,11 @@ from utils.plots.style import NotebookFigure
 
 figure = NotebookFigure(figsize=(8, 3.8), layout="constrained")
 axes = figure.subplots()
-for (name, points), colour, place in zip(ranks.items(), ("#0072B2", "#D55E00"), ((2, 900), (4500, 14))):
+for (name, points), colour, place in zip(ranks.items(), ("#0072B2", "#D55E00"), ((2, 900), (30, 6000))):
     axes.loglog(*zip(*points), color=colour)
     axes.annotate(name, place, color=colour)
 axes.loglog([1, 30000], [60000, 2], ":", color="#5f5f5f")
-axes.annotate("1 / rank", (8, 2500), color="#5f5f5f")
+axes.annotate("1 / rank", (9000, 12), color="#5f5f5f")
 axes.set(xlabel="rank of the word", ylabel="times it occurs in training")
 figure.suptitle("A few words are most of the text, and real text has a long tail of rare ones")
 figure
@@ -208,16 +211,17 @@ print(pairs)
 
 # %% [markdown]
 # Three pairs count 8. Such ties need a rule, or the result would depend on the order of the words: we take the
-# alphabetically first, ('e', 'e'). Python compares tuples of strings that way, and ▁ comes after all letters. The merge
-# makes "▁ s ee" and "▁ s ee n", and in the next step the pairs are counted anew.
+# alphabetically first, ('e', 'e'). Python compares tuples of strings that way; capitals come before small letters, ▁
+# after both. The merge makes "▁ s ee" and "▁ s ee n", and in the next step the pairs are counted anew.
 #
 # ### Exercise 1.2 · One merge of byte-pair encoding
 #
 # Difficulty 3 · 25 minutes · 2 points.
 #
-# Count, choose, merge. `pairwise(symbols)` gives the pairs of neighbours. Three things want care: a pair counts as
-# often as its word; where a pair overlaps itself, as in "a a a", the left one is merged first ("aa a"); and a symbol
-# may have several letters, so that ("c", "ab") is not the pair ("a", "b").
+# Count, choose, merge. `pairwise(symbols)` gives the pairs of neighbours. Four things want care: a pair counts as often
+# as its word (which may be 0: such a word has no vote, and is merged like any other); where a pair overlaps itself, as
+# in "a a a", the left one is merged first ("aa a"); a symbol may have several letters, so that "b" after "ca" is not
+# the pair ("a", "b"); and in the end nothing may be left to merge.
 
 # %%
 # Exercise 1.2: one merge of byte-pair encoding
@@ -273,18 +277,18 @@ guests = ["▁Dichter", "▁watering"]
 assert not any(guest in pieces for guest in guests)  # neither occurs in the corpus
 
 words = {tuple(piece): count for piece, count in pieces.items()} | {tuple(guest): 0 for guest in guests}
-merges, stages, lengths = [], [words], [sum(len(symbols) * count for symbols, count in words.items())]
+merges, stages = [], [words]
 for _ in range(300):
     pair, words = bpe_step(words)
     merges.append(pair)
     stages.append(words)
-    lengths.append(sum(len(symbols) * count for symbols, count in words.items()))
+sizes = [sum(len(symbols) * count for symbols, count in stage.items()) for stage in stages]
 print("first merges:", " ".join("+".join(pair) for pair in merges[:10]))
-print(f"300 merges shorten the text from {lengths[0]:,} symbols to {lengths[-1]:,}")
+print(f"300 merges shorten the text from {sizes[0]:,} symbols to {sizes[-1]:,}")
 
 # %% [markdown]
-# The library `tokenizers` learns the same, in a fraction of the time: its first 150 merges are yours, in the same
-# order. Later the two differ in ties, which it settles by the age of symbols and not by the alphabet.
+# The library `tokenizers` learns the same: its first 150 merges are yours, in the same order. Later the two differ in
+# ties, which it settles by the age of symbols and not by the alphabet.
 
 # %%
 library = [tuple(pair) for pair in json.loads(theirs.tokenizer.to_str())["model"]["merges"]]
@@ -370,7 +374,7 @@ print("product", (one_hot @ table).tolist(), "row", table[2].tolist())
 
 # %% [markdown]
 # A sentence is a loop over its ids. All at once: index with the whole tensor of ids; `nn.functional.embedding(tokens,
-# table)` does the same, a little faster backwards.
+# table)` does the same.
 
 # %%
 from torch import nn
@@ -447,13 +451,13 @@ figure
 torch.manual_seed(1)
 states = nn.functional.layer_norm(torch.randn(256, d_model), (d_model,))
 targets = torch.randint(V, (256,))
-begin = {}
+first_loss = {}
 for name, start in starts.items():
     logits = states @ start().t()  # (256, V)
-    begin[name] = nn.functional.cross_entropy(logits, targets).item()
-    print(f"{name:16} std of the logits {logits.std():5.2f}, loss before training {begin[name]:6.1f} nats")
+    first_loss[name] = nn.functional.cross_entropy(logits, targets).item()
+    print(f"{name:16} std of the logits {logits.std():5.2f}, loss before training {first_loss[name]:6.1f} nats")
 print(f"guessing evenly costs ln V = {math.log(V):.1f} nats")
-assert begin["nn.Embedding"] > 5 * math.log(V) and begin["N(0, 1/d_model)"] < math.log(V) + 1
+assert first_loss["nn.Embedding"] > 5 * math.log(V) and first_loss["N(0, 1/d_model)"] < math.log(V) + 1
 
 # %% [markdown]
 # So the answer is: one table serves two ends that need two sizes. The output needs rows of size 1/√d_model, the input
@@ -467,8 +471,9 @@ assert begin["nn.Embedding"] > 5 * math.log(V) and begin["N(0, 1/d_model)"] < ma
 #
 # Difficulty 2 · 15 minutes · 2 points.
 #
-# A module with one parameter, `self.weight`: the output layer will look for the table under this name. Draw it from
-# N(0, 1/d_model); 1/d_model is the variance, so its root is the standard deviation.
+# Both halves of the answer: the start of the table in `__init__`, the factor in `forward`. A module with one parameter,
+# `self.weight`: the output layer will look for the table under this name. Draw it from N(0, 1/d_model); 1/d_model is
+# the variance, so its root is the standard deviation.
 
 # %%
 # Exercise 1.4: the token embedding
@@ -754,7 +759,7 @@ panels[0].annotate("words", (1000, 19), color=colours["words"])
 panels[0].annotate("byte-pair encoding: none", (300, 1.5), color=colours["bpe"])
 panels[1].annotate("words: always 1", (1000, 0.45), color=colours["words"])
 panels[1].annotate("byte-pair encoding", (700, 2.1), color=colours["bpe"])
-panels[1].annotate("solid: Multi30k (recorded)\ndotted: this course's grammar", (1500, 4.6), color="#5f5f5f")
+panels[1].annotate("solid: Multi30k (recorded)\ndotted: this course's grammar", (900, 4.6), color="#5f5f5f")
 more = real["bpe"][6]["tokens_per_word"] - 1
 figure.suptitle(f"Subwords know every word; at 8 000 entries they pay for it with {more:.0%} more tokens")
 figure

@@ -102,11 +102,6 @@ class ChangesTokens(Right):
         return self.weight[tokens] * self.root
 
 
-class Padded(Right):
-    def forward(self, tokens):
-        return super().forward(tokens) * (tokens != 0)[..., None]
-
-
 WRONG_1_4 = {
     "library, table elsewhere": (WithLibrary, "weight"),
     "a bias": (WithBias, "bias (4,)"),
@@ -116,12 +111,10 @@ WRONG_1_4 = {
     "factor in the table": (ScaledTable, "√d_model of §3.4 is missing"),
     "scales in place": (ScalesInPlace, None),
     "changes tokens": (ChangesTokens, None),
-    "padding silenced": (Padded, None),
     "function": (lambda tokens: tokens, "asked for with the parameters"),
     "an instance": (Right(5, 4), "the class itself"),
     "no forward": (type("Answer", (nn.Module,), {"__init__": Right.__init__}), None),
     "half a root": (forwarding(lambda self, tokens: self.weight[tokens] * self.root**0.5), None),
-    "√vocab_size": (forwarding(lambda self, tokens: self.weight[tokens] * math.sqrt(len(self.weight))), None),
     "scaled by 22.6": (forwarding(lambda self, tokens: self.weight[tokens] * 22.627), None),
     "detached": (forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root), "no gradient flows back"),
     "evaluation only": (
@@ -287,7 +280,6 @@ WRONG_1_5 = {
     "through the embedding's forward": (TiedByForward, "You multiply the logits by √d_model"),
     "tied_to required": (RefusesNone, "tied_to=None"),
     "no tied_to": (lambda vocab_size, d_model: RightOutput(vocab_size, d_model), "tied_to=None"),
-    "divided by the root": (scoring(lambda self, x: x @ self.weight.t() / math.sqrt(x.size(-1))), None),
     "argmax": (scoring(lambda self, x: (x @ self.weight.t()).argmax(-1)), "shape"),
     "sigmoid": (scoring(lambda self, x: (x @ self.weight.t()).sigmoid()), None),
     "cosine": (

@@ -98,15 +98,21 @@ def _loss_before(settings: Settings, corpus: Corpus, tokeniser: Tokeniser, parts
     return corpus_loss(model, batches, torch.device("cpu"))
 
 
-RECORDED = {"vocabularies": (vocabularies, {"corpus": "multi30k", "sizes": SIZES}, None),
-            "scale": (scale, {"corpus": "embedded", **TRAINING}, SEEDS)}  # fmt: skip
+RECORDED = {
+    "vocabularies": (vocabularies, lambda: {"corpus": "multi30k", "sizes": SIZES}, None),
+    "scale": (scale, lambda: _given(Settings(**TRAINING)), SEEDS),
+}
+
+
+def _given(settings: Settings) -> dict:
+    return {name: value for name, value in settings.to_dict().items() if value is not None and name != "seed"}
 
 
 def record(name: str, folder: Path = FOLDER) -> Path:
     """Runs one of the two and writes assets/runs/01-NAME.json."""
     run, settings, seed = RECORDED[name]
     made = origin() | {"command": shlex.join(["python", "-m", "utils.commands.chapter_01", name])}
-    content = {**made, "seed": seed, "settings": settings, "results": run()}
+    content = {**made, "seed": seed, "settings": settings(), "results": run()}
     path = folder / f"01-{name}.json"
     write_text(path, json.dumps(content, indent=1) + "\n")
     return path
