@@ -55,19 +55,26 @@ class OtherStart(TokenEmbedding):
 
     def __init__(self, vocab_size: int, d_model: int, start: str) -> None:
         super().__init__(vocab_size, d_model)
-        if start == "N(0, 1), times root":
+        drawn, _, used = start.partition(", then ")
+        if drawn == "N(0, 1)":
             nn.init.normal_(self.weight)
-        elif start == "Xavier, times root":
+        elif drawn == "Xavier":
             nn.init.xavier_uniform_(self.weight)
-        elif start == "N(0, 1/d_model), as it is":
+        if used == "as it is":
             self.scale = 1.0
 
 
-STARTS = ("N(0, 1/d_model), times root", "N(0, 1/d_model), as it is", "Xavier, times root", "N(0, 1), times root")
+STARTS = (
+    "N(0, 1/d_model), then times √d_model",
+    "N(0, 1/d_model), then as it is",
+    "Xavier, then times √d_model",
+    "N(0, 1), then times √d_model",
+    "N(0, 1), then as it is",
+)
 
 
 def scale(report: Callable[[str], None] | None = print) -> dict:
-    """The same short training with four starts of the table, three seeds each (15 minutes on a CPU)."""
+    """The same short training with five starts of the table, three seeds each (15 minutes on a CPU)."""
     results = []
     settings = Settings(**TRAINING)
     corpus = corpus_of(settings)
@@ -91,15 +98,21 @@ def _loss_before(settings: Settings, corpus: Corpus, tokeniser: Tokeniser, parts
     return corpus_loss(model, batches, torch.device("cpu"))
 
 
-RECORDED = {"vocabularies": (vocabularies, {"corpus": "multi30k", "sizes": SIZES}, None),
-            "scale": (scale, {"corpus": "embedded", **TRAINING}, SEEDS)}  # fmt: skip
+RECORDED = {
+    "vocabularies": (vocabularies, lambda: {"corpus": "multi30k", "sizes": SIZES}, None),
+    "scale": (scale, lambda: _given(Settings(**TRAINING)), SEEDS),
+}
+
+
+def _given(settings: Settings) -> dict:
+    return {name: value for name, value in settings.to_dict().items() if value is not None and name != "seed"}
 
 
 def record(name: str, folder: Path = FOLDER) -> Path:
     """Runs one of the two and writes assets/runs/01-NAME.json."""
     run, settings, seed = RECORDED[name]
     made = origin() | {"command": shlex.join(["python", "-m", "utils.commands.chapter_01", name])}
-    content = {**made, "seed": seed, "settings": settings, "results": run()}
+    content = {**made, "seed": seed, "settings": settings(), "results": run()}
     path = folder / f"01-{name}.json"
     write_text(path, json.dumps(content, indent=1) + "\n")
     return path

@@ -124,7 +124,7 @@ def _parts(pairs: list[tuple[Any, Any]], index: int | None) -> list[tuple[Any, A
         pairs = [(want[index], got[index]) for want, got in pairs]
     if not all(_ordinary(have) for pair in pairs for have in pair):
         return None
-    return pairs
+    return [(want.detach(), got.detach()) for want, got in pairs]
 
 
 def _ordinary(value: Any) -> bool:

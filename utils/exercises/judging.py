@@ -140,7 +140,7 @@ def _compare(exercise: Exercise, case: Case, expected: Any, got: Any) -> Finding
 
 def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -> list[Finding]:
     """All findings on a nested value."""
-    name = f"Your `{case.observe}`" if case.observe.startswith(".") else _part_name(exercise, way)
+    name = f"Your `self{case.observe}`" if case.observe.startswith(".") else _part_name(exercise, way)
     if isinstance(expected, tuple | list):
         if not isinstance(got, tuple | list) or len(got) != len(expected):
             names = f" ({', '.join(exercise.returns)})" if len(exercise.returns) == len(expected) and not way else ""
@@ -152,13 +152,16 @@ def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -
         return [f for i, (want, have) in enumerate(pairs) for f in _unlike(exercise, case, want, have, f"{way}[{i}]")]
     if isinstance(expected, Mapping):
         if not isinstance(got, Mapping) or set(got) != set(expected):
-            have = f"a dictionary with {sorted(map(str, got))}" if isinstance(got, Mapping) else kind_of(got)
-            want = sorted(map(str, expected))
-            sentence = f"{name} {_verb(name, 'comes')} as {have}; asked for are {want}."
+            have = f"a dictionary with {_keys(got)}" if isinstance(got, Mapping) else kind_of(got)
+            sentence = f"{name} {_verb(name, 'comes')} as {have}; asked for are {_keys(expected)}."
             return [Finding("structure", sentence, got, expected)]
         return [f for key in expected for f in _unlike(exercise, case, expected[key], got[key], f"{way}[{key!r}]")]
     finding = _unlike_leaf(name, case, expected, got)
     return [] if finding is None else [finding]
+
+
+def _keys(mapping: Mapping) -> str:
+    return f"[{', '.join(sorted(map(shown, mapping)))}]"
 
 
 def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | None:

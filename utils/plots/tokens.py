@@ -13,7 +13,6 @@ from utils.plots.style import (
     LABEL_SIZE,
     LINE_COLOURS,
     QUIET,
-    SMALL_SIZE,
     WIDTH,
     Heading,
     NotebookFigure,
@@ -89,8 +88,12 @@ def padding_rectangles(plans: Sequence[tuple[str, Sequence[Sequence[int]]]], tit
     heading = Heading("Padding is what a batch pays for unequal lengths" if title is None else title, WIDTH)
     panel_height, panel_width = 3.6, (WIDTH - 0.7 - 0.35 * (len(plans) - 1) - 0.2) / len(plans)
     with house_style():
-        figure = NotebookFigure(figsize=(WIDTH, heading.height + panel_height + 0.85))
+        height = heading.height + panel_height + 1.0
+        figure = NotebookFigure(figsize=(WIDTH, height))
         heading.draw(figure)
+        for colour, word, left in ((LINE_COLOURS[0], "■ words", 0.7), (PADDED, "■ padding", 1.4)):
+            y = (height - heading.height - 0.05) / height
+            figure.text(left / WIDTH, y, word, color=colour, size=LABEL_SIZE, va="center")
         for index, ((name, batches), picture) in enumerate(zip(plans, pictures, strict=True)):
             axes = place(figure, 0.7 + index * (panel_width + 0.35), 0.5, panel_width, panel_height)
             axes.imshow(
@@ -106,8 +109,6 @@ def padding_rectangles(plans: Sequence[tuple[str, Sequence[Sequence[int]]]], tit
             axes.spines[:].set_color(FAINT)
             if index == 0:
                 axes.set_ylabel("sentences, batch by batch", size=LABEL_SIZE)
-                for colour, word, at in ((LINE_COLOURS[0], "■ words", 0.74), (PADDED, "■ padding", 0.87)):
-                    axes.text(at, 1.02, word, color=colour, size=SMALL_SIZE, transform=axes.transAxes)
     return figure
 
 

@@ -20,8 +20,8 @@ QUESTIONS = (
             ),
             Option(
                 "About one in fifty.",
-                "1.9 %, measured below on Multi30k. With thirteen words a sentence, every fourth sentence has one, "
-                "and it is seldom an unimportant one.",
+                "1.9 %, measured below on Multi30k. With twelve or thirteen words a sentence, every fifth "
+                "sentence has one, and it is seldom an unimportant one.",
                 right=True,
             ),
             Option(

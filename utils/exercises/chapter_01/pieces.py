@@ -38,6 +38,7 @@ def _sentence_cases(generator: Generator) -> list[Case]:
         Case("an unknown word", ([known[2], "Walfisch", known[0]], vocabulary), traits=unknown),
         Case("unknown words only", (["zwölf", "Walfische"], vocabulary), traits=unknown),
         Case("a capital letter", (["The", "the"], vocabulary), part=EDGE, traits=unknown),
+        Case("with and without a capital letter", (["hund", "Hund"], {"Hund": 5, "hund": 4}), part=EDGE),
         Case("a single word", ([known[3]], vocabulary), part=EDGE),
         Case("an empty sentence", ([], vocabulary), part=EDGE, traits=("there is no word at all",)),
     ]
@@ -75,7 +76,7 @@ def _merge_cases(generator: Generator) -> list[Case]:
         return int(torch.randint(low, high, (), generator=generator))
 
     a, b, c, d, e = _letters(generator, 5)
-    few, many = times(2, 4), times(9, 14)
+    few, many = times(3, 5), times(9, 14)
     tie = ("two pairs are equally frequent",)
     twice = ("the pair stands in a word twice",)
     return [
@@ -96,7 +97,8 @@ def _merge_cases(generator: Generator) -> list[Case]:
              traits=("occurrences of the pair overlap",)),
         Case("five letters of one kind", ({(b, a, a, a, a, a): many, (c, d): 2},), part=EDGE,
              traits=("occurrences of the pair overlap",)),
-        Case("a word that counts nothing", ({(a, b): few, (c, a, b): 0, (c, d): 0},), part=EDGE),
+        Case("a word that counts nothing", ({(a, b): few, (c, a, b): 0, (c, d): 0},), part=EDGE,
+             traits=("a word has the count 0",)),
         Case("nothing left to merge", ({(a + b,): many, (c,): few},), part=EDGE,
              traits=("no word has two symbols",)),
     ]  # fmt: skip

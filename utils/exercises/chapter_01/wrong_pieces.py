@@ -243,6 +243,23 @@ BPE_STEP = (
         "You return only the words that the merge has changed. The others belong to the corpus too: return all.",
     ),
     Misconception(
+        "None alone",
+        lambda words: stepping()(words) if pair_counts(words) else None,
+        "Right, but where nothing is left to merge you return None alone, and who calls it unpacks two: return (None, "
+        "words) there.",
+    ),
+    Misconception(
+        "pair alone",
+        lambda words: stepping()(words)[0],
+        "You return the pair alone. The words after the merge are asked for too: `return pair, merged`.",
+    ),
+    Misconception(
+        "words alone",
+        lambda words: stepping()(words)[1],
+        "You return the words alone. The pair is asked for too, since an encoder needs to know what was merged, in "
+        "order: `return pair, merged`.",
+    ),
+    Misconception(
         "pair as one string",
         pair_as_text,
         "Your pair is one string. Give it as a tuple of its two symbols, so that it can be found again when a text is "

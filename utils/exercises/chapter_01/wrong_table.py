@@ -57,6 +57,22 @@ def no_parameter():
     return TokenEmbedding
 
 
+def scaled_by_vocabulary():
+    class TokenEmbedding(embedding()):
+        def forward(self, tokens):
+            return nn.functional.embedding(tokens, self.weight) * math.sqrt(self.weight.size(0))
+
+    return TokenEmbedding
+
+
+def padding_silenced():
+    class TokenEmbedding(embedding()):
+        def forward(self, tokens):
+            return super().forward(tokens) * (tokens != 0).unsqueeze(-1)
+
+    return TokenEmbedding
+
+
 def on_its_side():
     class TokenEmbedding(nn.Module):
         def __init__(self, vocab_size, d_model):
@@ -69,11 +85,11 @@ def on_its_side():
     return TokenEmbedding
 
 
-def scaled_in_training():
+def scaled_in_one_mode(training):
     class TokenEmbedding(embedding()):
         def forward(self, tokens):
             vectors = nn.functional.embedding(tokens, self.weight)
-            return vectors * math.sqrt(self.sizes[1]) if self.training else vectors
+            return vectors * math.sqrt(self.sizes[1]) if self.training == training else vectors
 
     return TokenEmbedding
 
@@ -120,10 +136,28 @@ EMBEDDING = (
         "You divide by √d_model. That is what attention does to scores; here the vectors are multiplied by it.",
     ),
     Misconception(
+        "scaled by the vocabulary",
+        scaled_by_vocabulary(),
+        "You multiply by the root of the number of rows, √vocab_size. The factor of §3.4 is the root of a row's width, "
+        "√d_model.",
+    ),
+    Misconception(
+        "padding silenced",
+        padding_silenced(),
+        "You set the vectors of padding to zero. Some code does; here every id is treated alike, and it is the mask of "
+        "Exercise 1.3 that keeps padding out.",
+    ),
+    Misconception(
         "scaled in training only",
-        scaled_in_training(),
+        scaled_in_one_mode(training=True),
         "You multiply by √d_model in training mode only. The factor is part of the model, not of its training: without "
         "it, evaluation sees vectors that the layers were never trained on.",
+    ),
+    Misconception(
+        "scaled in evaluation only",
+        scaled_in_one_mode(training=False),
+        "In training mode you do not multiply by √d_model. The factor belongs to both modes: evaluation must see what "
+        "the layers were trained on.",
     ),
     Misconception(
         "another name",
@@ -202,6 +236,10 @@ def scaled_again(states, weight):
     return nn.functional.linear(states, weight) * math.sqrt(weight.size(1))
 
 
+def scaled_down(states, weight):
+    return nn.functional.linear(states, weight) / math.sqrt(weight.size(1))
+
+
 OUTPUT = (
     Misconception(
         "copied table",
@@ -226,6 +264,12 @@ OUTPUT = (
         output(score=scaled_again),
         "You multiply the logits by √d_model. The factor belongs to the embedding; the output layer uses the bare "
         "table, whose numbers of size 1/√d_model give logits of size 1.",
+    ),
+    Misconception(
+        "scaled down like scores",
+        output(score=scaled_down),
+        "You divide the logits by √d_model, as attention does with its scores. Queries and keys have numbers of size "
+        "1; the rows of this table have size 1/√d_model already, so the logits have size 1 as they are.",
     ),
     Misconception(
         "softmax inside",

@@ -1,0 +1,93 @@
+"""What a call of an answer is looked at for, beyond its result: damaged lists, shared parameters, kept attributes."""
+
+import torch
+from torch import nn
+
+from utils.exercises import Case, examine
+from utils.exercises.drawing import normal
+from utils.transformer import OutputLayer, TokenEmbedding
+
+
+def reversed_words(words, counts):
+    """The words from the last to the first."""
+    return words[::-1]
+
+
+def test_damaged_lists_and_dictionaries_are_seen(made):
+    def reverses(words, counts):
+        words.reverse()
+        return list(words)
+
+    def counts_too(words, counts):
+        counts["seen"] = len(words)
+        return words[::-1]
+
+    exercise = made(
+        reversed_words,
+        cases=lambda g: [
+            Case("three", (["a", "b", "c"], {"a": 1})),
+            Case("two", (["b", "c"], {})),
+            Case("one", (["b"], {}), part="edge cases"),
+        ],
+        returns=("words",),
+    )
+    assert examine(exercise, reversed_words).passed
+    assert examine(exercise, lambda words, counts: list(reversed(words))).passed
+    assert "changes its input `words` in place" in examine(exercise, reverses).message
+    assert "changes its input `counts` in place" in examine(exercise, counts_too).message
+    assert "Tensor" not in examine(exercise, counts_too).message
+    assert "Your words come as a list of 2" in examine(exercise, lambda words, counts: words[:2]).message
+
+
+def test_parameters_of_modules_given_to_a_constructor_get_gradients(made_module):
+    def cases(generator):
+        return [
+            Case("shared", (normal(generator, 2, 4),), build=(5, 4, TokenEmbedding(5, 4)), own_weights=True,
+                 gradients=True),
+            Case("looked at", (normal(generator, 2, 4),), build=(5, 4, TokenEmbedding(5, 4)), own_weights=True,
+                 observe=".weight"),
+            Case("own", (normal(generator, 2, 4),), build=(5, 4)),
+        ]  # fmt: skip
+
+    class Copied(OutputLayer):
+        def __init__(self, vocab_size, d_model, tied_to=None):
+            super().__init__(vocab_size, d_model, tied_to)
+            self.weight = nn.Parameter(self.weight.detach().clone())
+
+    class Renamed(nn.Module):
+        def __init__(self, vocab_size, d_model, tied_to=None):
+            super().__init__()
+            self.matrix = OutputLayer(vocab_size, d_model, tied_to).weight
+
+        def forward(self, states):
+            return states @ self.matrix.t()
+
+    class NoTensor(Renamed):
+        weight = "elsewhere"
+
+    exercise = made_module(OutputLayer, cases)
+    assert examine(exercise, OutputLayer).passed
+    assert "no gradient flows back to `TokenEmbedding.weight`" in examine(exercise, Copied).message
+    assert "'Renamed' object has no attribute 'weight'" in examine(exercise, Renamed).message
+    assert "Your `self.weight` is a str; asked for is a Tensor" in examine(exercise, NoTensor).message
+
+
+def test_dictionaries_with_other_keys_than_words_are_shown(made):
+    def merged(words):
+        return {("ab", "c"): 1}
+
+    exercise = made(merged, cases=lambda g: [Case("a", ({("a", "b", "c"): 1},)), Case("b", ({("a", "b"): 1},))])
+    report = examine(exercise, lambda words: {("a", "bc"): 1})
+    assert "a dictionary with [('a', 'bc')]; asked for are [('ab', 'c')]" in report.message
+
+
+def test_results_that_carry_gradients_are_explained_without_a_warning(made_module, recwarn):
+    class Twice(TokenEmbedding):
+        def forward(self, tokens):
+            return 2 * super().forward(tokens)
+
+    tokens = torch.tensor([[1, 2]])
+    cases = [Case("a", (tokens,), build=(4, 3)), Case("b", (tokens,), build=(5, 2))]
+    report = examine(made_module(TokenEmbedding, lambda generator: cases), Twice)
+    assert "2 times the expected one" in report.explanation
+    assert not recwarn.list
