@@ -143,8 +143,8 @@ ROTARY = (
     Misconception(
         "halves paired",
         halves_paired,
-        "You pair entry i with entry i + d_k/2, as the code of LLaMA does. That is rotary too, with the dimensions in "
-        "another order, and the two do not mix; asked for are neighbours, entries 2i and 2i + 1.",
+        "You pair entry i with entry i + d_k/2, as GPT-NeoX and much code since do. That is rotary too, with the "
+        "dimensions in another order, and the two do not mix; asked for are neighbours, entries 2i and 2i + 1.",
     ),
     Misconception(
         "returned in halves",
