@@ -625,7 +625,7 @@ with torch.no_grad():
 import json
 from pathlib import Path
 
-RETRAIN = False  # True: trains 4 arms × 3 seeds here, about 15 minutes on two CPU cores
+RETRAIN = False  # True: trains 4 arms × 3 seeds here, about 12 minutes on a CPU
 
 root = next(place for place in (Path.cwd(), *Path.cwd().parents) if (place / "assets/runs").is_dir())
 path = root / "assets/runs/02-positions.json"

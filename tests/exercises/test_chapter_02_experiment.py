@@ -1,4 +1,4 @@
-"""Chapter 02's experiment: what its arms differ in, and that what the chapter says of the recorded run is in the file."""
+"""Chapter 02's experiment: what its arms differ in, and that the recorded run says what the chapter says of it."""
 
 import json
 from collections import Counter

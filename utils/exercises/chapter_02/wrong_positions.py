@@ -240,6 +240,23 @@ TESTING = (
         "1e-6 here: atol=1e-5 lets it through and nothing else.",
     ),
     Misconception(
+        "True for everything",
+        lambda function, x, order: same(function(x[:, order]), function(x[:, order])),
+        "Your test says True of everything it was given, so it compares something with itself. A test has to fail "
+        "where the property does not hold: compare function(x[:, order]) with function(x)[:, order].",
+    ),
+    Misconception(
+        "False for everything",
+        lambda function, x, order: function(x[:, order]) is function(x)[:, order],
+        "Your test says False of everything it was given. (`is` asks whether two names mean one object, and `==` gives "
+        "a tensor; the numbers are compared by torch.allclose.)",
+    ),
+    Misconception(
+        "one position alone",
+        lambda function, x, order: same(function(x[:, order])[:, :1], function(x)[:, order[:1]]),
+        "You compare the first position alone, and it can be right by chance: compare all of them.",
+    ),
+    Misconception(
         "sums compared",
         lambda function, x, order: torch.allclose(
             function(x[:, order]).sum(1), function(x)[:, order].sum(1), atol=1e-4
