@@ -49,7 +49,7 @@
 # | PE | `table` | (length, d_model) | row pos: the code of that position |
 # | M_k | `shift_matrix(k, d_model)` | (d_model, d_model) | takes PE(pos) to PE(pos + k) |
 #
-# > **Paper (§3.5).** Three reasons and hopes are given: a model could easily learn to attend by relative position, since
+# > **Paper (§3.5).** Three reasons are given: a model could easily learn to attend by relative position, since
 # > PE(pos + k) is a linear function of PE(pos); learned positions gave nearly the same results (Table 3, row E); and
 # > sinusoids may let a model go on to sentences longer than those it was trained on.
 #
@@ -167,13 +167,14 @@ hint("2.1")
 #
 # The angles of all positions are a table, (length, d_model / 2): a column of positions divided by a row of divisors.
 # One trap lies in wait. A float32 number has about seven digits. The angle 4987.654321 spends four of them before the
-# point, so its sine is right to three or four digits only. Here is the slip at position 5000, for a width of 64:
+# point, so its sine is right to three or four digits only. Here is the slip around position 5000, for a width of 64:
 
 # %%
+positions = torch.arange(4900, 5001)[:, None]
 divisors = 10000 ** (torch.arange(0, 64, 2, dtype=torch.float64) / 64)
-exact = (5000 / divisors).sin()  # float64
-short = (torch.tensor(5000.0) / divisors.float()).sin()  # float32 all the way
-print(f"largest error {(short - exact).abs().max().item():.0e}")
+exact = (positions / divisors).sin()  # float64
+short = (positions / divisors.float()).sin()  # float32 all the way
+print(f"largest error {(short - exact).abs().max():.5f}")
 assert (short - exact).abs().max() > 1e-4
 
 # %% [markdown]
@@ -275,10 +276,19 @@ print(f"{(waves <= 50).sum()} of {len(waves)} hands come round within 50 tokens"
 # the others carry there is close to a constant.
 
 # %% [markdown]
-# **Why 10000?** The paper gives no reason. A common guess is that codes must not repeat. That takes no large base: even
-# with base 10 no two of 2000 positions have the same code, since different waves do not come round together. What the
-# base decides is how far apart two positions may be for their similarity to still say how far. Similarity here: the
-# dot product of two codes over its value at offset 0, averaged over a range of offsets.
+# **Why 10000?** The paper gives no reason. A common guess is that codes must not repeat. That takes no large base: with
+# base 10, where no wave is longer than 63 tokens, the closest two of 2000 codes are still as far apart as neighbours,
+# since different waves do not come round together:
+
+# %%
+angles = torch.arange(2000)[:, None] / wavelengths(512, base=10) * 2 * math.pi
+codes = torch.cat([angles.sin(), angles.cos()], dim=1)
+apart = torch.cdist(codes, codes) + 1000 * torch.eye(2000)  # nobody is compared with itself
+print(f"closest two of 2,000 codes: {apart.min():.1f} apart; neighbours: {apart[0, 1]:.1f}")
+
+# %% [markdown]
+# What the base decides is how far apart two positions may be for their similarity to still say how far. Similarity
+# here: the dot product of two codes over its value at offset 0, averaged over a range of offsets.
 
 # %%
 ranges = [(1, 3), (10, 30), (100, 300), (1000, 3000), (10_000, 30_000)]
@@ -318,8 +328,8 @@ for base in (10, 100, 10_000, 1_000_000):
 from utils.plots.style import INK, LINE_COLOURS, NotebookFigure, house_style
 
 with house_style():
-    figure = NotebookFigure(figsize=(9, 3.3), layout="constrained")
-    for axes, i in zip(figure.subplots(1, 4), (0, 4, 8, 12)):
+    figure = NotebookFigure(figsize=(9, 2.9), layout="constrained")
+    for axes, i in zip(figure.subplots(1, 4), (0, 2, 4, 8)):
         wave = wavelengths(32)[i].item()
         turn = torch.linspace(0, 2 * math.pi, 200)
         axes.plot(turn.cos(), turn.sin(), color="#d9d9d9", linewidth=1)
@@ -330,10 +340,13 @@ with house_style():
                 angle = 2 * math.pi * position / wave
                 axes.plot([0, math.cos(angle)], [0, math.sin(angle)], color=colour, linewidth=0.8)
                 if i < 8:
-                    axes.text(1.2 * math.cos(angle), 1.2 * math.sin(angle), position, color=colour, ha="center", va="center")
-        axes.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), xticks=[], yticks=[], xlabel="cosine", ylabel="sine")
+                    x, y = 1.2 * math.cos(angle), 1.2 * math.sin(angle)
+                    axes.text(x, y, position, color=colour, ha="center", va="center")
+        axes.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), xticks=[], yticks=[])
+        axes.set(xlabel="cosine →", ylabel="sine →" if i == 0 else "")
+        axes.spines[:].set_visible(False)
         axes.set_title(f"pair {i}: {wave:,.0f} tokens a turn", size=9, color=INK)
-    figure.suptitle("Three tokens further turn a hand by the same angle, from 0 (blue) and from 5 (orange)", weight="bold")
+    figure.suptitle("Three tokens turn a hand by the same angle, from 0 (blue) and from 5 (orange)", weight="bold")
 figure
 
 # %% [markdown]
@@ -407,10 +420,11 @@ assert both < 1e-5 and alone > 0.3
 words = "the small dog that slept has now woken".split()
 codes = sinusoidal_table(len(words), 64)
 queries, keys = codes, codes @ shift_matrix(1, 64).t()
-weights = (8 * queries @ keys.t()).softmax(dim=-1)  # 8: a matrix may also make its keys longer
+weights = (4 * queries @ keys.t()).softmax(dim=-1)  # 4: a matrix may also make its keys longer
 one_back = weights.diagonal(-1)
-print(f"share that goes to the word before: {one_back.min():.2f} or more")
-plots.attention_map(weights, words, words, "One matrix is enough to look one word back", query_axis="query", key_axis="key")
+print(f"share that goes to the word before: at least {one_back.min():.2f}")
+title = "One matrix is enough to look one word back"
+plots.attention_map(weights, words, words, title, query_axis="query", key_axis="key")
 
 # %% [markdown]
 # So the paper's first hope is sound: attending by relative position takes one fixed matrix that training can find. (The
@@ -600,9 +614,9 @@ with torch.no_grad():
 # %% [markdown]
 # ## Test the claim: sinusoids, learned positions, and sentences longer than any before
 #
-# The training sentences of the embedded corpus end at 15 words, `long` begins there and goes to 31. Four arms: sinusoids;
-# learned positions (128 rows, so that `long` fits); no positions; and sinusoids with the words of every source sentence
-# *shuffled*, as a second control: who reads bags can do no better than who is given bags.
+# The training sentences of the embedded corpus end at 15 words, `long` begins there and goes to 31. Four arms:
+# sinusoids; learned positions (128 rows, so that `long` fits); no positions; and sinusoids with the words of every
+# source sentence *shuffled*, as a second control: who reads bags should do about as well as who is given bags.
 #
 # Twelve trainings take too long for a chapter. What you see is a **recorded run**, with its command beside it. Set
 # `RETRAIN` to do it all again.
@@ -611,7 +625,7 @@ with torch.no_grad():
 import json
 from pathlib import Path
 
-RETRAIN = False  # True: trains 4 arms × 3 seeds here, about 15 minutes on two CPU cores
+RETRAIN = False  # True: trains 4 arms × 3 seeds here, about 12 minutes on a CPU
 
 root = next(place for place in (Path.cwd(), *Path.cwd().parents) if (place / "assets/runs").is_dir())
 path = root / "assets/runs/02-positions.json"
@@ -627,7 +641,199 @@ print(recorded["hardware"]["processor"], "· torch", recorded["versions"]["torch
 # %%
 arms = ("sinusoidal", "learned", "none", "shuffled")
 runs = {arm: [result for result in recorded["results"] if result["arm"] == arm] for arm in arms}
-bleu = {split: {arm: [run[split] for run in runs[arm]] for arm in arms} for split in ("test", "long")}
+scores_of = {split: {arm: [run[split] for run in runs[arm]] for arm in arms} for split in ("test", "long")}
 for arm in arms:
-    told = [f"{split} {'  '.join(f'{value:4.1f}' for value in bleu[split][arm])}" for split in bleu]
+    told = [f"{split} {'  '.join(f'{value:4.1f}' for value in scores_of[split][arm])}" for split in scores_of]
     print(f"{arm:11} BLEU of three seeds:  " + "     ".join(told))
+
+# %%
+arm_colours = dict(zip(arms, LINE_COLOURS))
+titles = {"test": "test: as long as in training", "long": "long: 15 to 31 words"}
+with house_style():
+    figure = NotebookFigure(figsize=(9, 2.9), layout="constrained")
+    for axes, (split, values) in zip(figure.subplots(1, 2, sharey=True), scores_of.items()):
+        for column, arm in enumerate(arms):
+            mean = sum(values[arm]) / len(values[arm])
+            axes.plot([column] * len(values[arm]), values[arm], "o", color=arm_colours[arm], alpha=0.6)
+            axes.plot([column - 0.25, column + 0.25], [mean, mean], color=arm_colours[arm], linewidth=2)
+            axes.text(column + 0.3, mean, f"{mean:.0f}", color=arm_colours[arm], va="center")
+        axes.set(title=titles[split], ylabel="BLEU" if split == "test" else "", xlim=(-0.5, 3.7), ylim=(0, 100))
+        axes.set_xticks(range(4), arms)
+    figure.suptitle("@@TITLE1", weight="bold")
+figure
+
+# %% [markdown]
+# @@TEXT1
+#
+# Why does `long` go so much worse? Its sentences are longer, but they are also of other kinds: more clauses, more to
+# get wrong. To tell length from kind we take the *short* test sentences, every word as before, and only tell the model
+# that they begin at position 1, 2, … 32, in source and target alike. Nothing but the position changes. Beside it, the
+# loss on `long` position by position, with the right words before each.
+
+# %%
+moved = {arm: [run["test_moved_on"] for run in runs[arm]] for arm in ("sinusoidal", "learned")}
+moves = [int(by) for by in moved["learned"][0]]
+fall = {arm: [sum(run[str(by)] for run in moved[arm]) / len(moved[arm]) for by in moves] for arm in moved}
+print("moved on by", "".join(f"{by:7}" for by in moves))
+for arm in fall:
+    print(f"{arm:11}", "".join(f"{value:7.1f}" for value in fall[arm]), " BLEU on `test`, mean of the seeds")
+
+# %%
+longest = 1 + max(len(placed.tokeniser.encode(target)) for _, target in corpus.split("train"))  # with the end mark
+with house_style():
+    figure = NotebookFigure(figsize=(9, 3.4), layout="constrained")
+    left, right = figure.subplots(1, 2)
+    for arm in fall:
+        left.plot(moves, fall[arm], "o-", color=arm_colours[arm])
+        left.annotate(arm, (moves[3], fall[arm][3]), textcoords="offset points", xytext=(6, 4), color=arm_colours[arm])
+    for arm in ("sinusoidal", "learned", "none"):
+        losses = [[run["loss_on_long"][str(position)] for position in range(28)] for run in runs[arm]]
+        mean = torch.tensor(losses).mean(dim=0)
+        right.plot(mean, color=arm_colours[arm])
+        right.annotate(arm, (27, mean[-1]), textcoords="offset points", xytext=(5, -3), color=arm_colours[arm])
+    right.axvline(longest - 0.5, color="#777777", linestyle=":")
+    right.text(longest, 0.1, "beyond training", color="#777777")
+    left.set(xlabel="test sentences begin at position", ylabel="BLEU on the test set", ylim=(0, 100))
+    right.set(xlabel="position in the target (tokens)", ylabel="loss on long sentences (nats)", ylim=(0, None), xlim=(0, 34))
+    figure.suptitle("@@TITLE2", weight="bold")
+figure
+
+# %% [markdown]
+# @@VERDICT
+
+# %% [markdown]
+# ## Since 2017
+#
+# **Rotary positions** (Su et al. 2021) keep the rotation and drop the addition. Nothing is added to the embeddings.
+# Instead, in every layer, each pair of entries of every query and every key is turned by the angle of its position; the
+# values are left alone. If a query is turned by the angle of its place and a key by that of its own, the angle between
+# them changes by the difference, so their dot product depends on the offset alone. Most open language models since,
+# LLaMA among them, do it so; those that read very long texts raise the base.
+#
+# A vector (a, b) turned counter-clockwise by φ is (a cos φ − b sin φ, a sin φ + b cos φ). Which entries make a pair is
+# a convention: here, as in §3.5 and in the paper by Su et al., *neighbours*, 2i and 2i + 1. Some code pairs i with
+# i + d_k / 2 instead; the weights of one convention do not work with the other.
+#
+# ### Exercise 2.6 · Rotary positions (optional)
+#
+# Difficulty 3 · 20 minutes · 2 points.
+#
+# The angles are those of Exercise 2.2, with d_k in place of d_model. `.to(x)` gives a tensor the dtype and device of x,
+# and `torch.stack([first, second], dim=-1).flatten(-2)` puts pairs back side by side.
+
+# %%
+# Exercise 2.6: rotary positions
+def rotate(x, start=0):
+    """Rotary positions (Su et al. 2021): turns each pair (x_2i, x_2i+1) counter-clockwise by
+    position / 10000^(2i/d_k).
+
+    x: (batch, heads, length, d_k), queries or keys, the first of them at position `start`.
+    Returns the same shape, dtype and device.
+    """
+    ### BEGIN SOLUTION
+    length, d_k = x.shape[-2:]
+    position = torch.arange(start, start + length, dtype=torch.float64)[:, None]  # (length, 1)
+    angle = position / 10000 ** (torch.arange(0, d_k, 2, dtype=torch.float64) / d_k)  # (length, d_k / 2)
+    sine, cosine = angle.sin().to(x), angle.cos().to(x)
+    first, second = x[..., 0::2], x[..., 1::2]  # (batch, heads, length, d_k / 2)
+    pairs = torch.stack([first * cosine - second * sine, first * sine + second * cosine], dim=-1)
+    return pairs.flatten(-2)
+    ### END SOLUTION
+
+
+# %%
+check("2.6", rotate)
+
+# %%
+hint("2.6")
+
+# %% [markdown]
+# A query four tokens after a key, met at three places of a text: one score. And the turn is your matrix of Exercise 2.4
+# with the other sign of the offset, since here the pair is read as (cosine, sine).
+
+# %%
+torch.manual_seed(3)
+query, key = torch.randn(1, 1, 1, 64), torch.randn(1, 1, 1, 64)
+for place in (0, 10, 1000):
+    score_there = (rotate(query, place + 4) * rotate(key, place)).sum()
+    print(f"key at {place:4}, query at {place + 4:4}: {score_there:.3f}")
+assert torch.allclose(rotate(query, 5)[0, 0, 0], shift_matrix(-5, 64) @ query[0, 0, 0], atol=1e-5)
+
+# %% [markdown]
+# **ALiBi** (Press et al. 2022) leaves embeddings, queries and keys alone and takes m · (i − j) off the score of query i
+# and key j, where m is fixed for each head: ½, ¼, … 1/256 for eight heads. Farther is always less. The authors report
+# that a model trained on 1024 tokens reads 2048 as well as one with sinusoids that was trained on 2048. **Relative
+# biases** (Shaw et al. 2018; Raffel et al. 2020, T5) learn what is added for each offset, or for each range of offsets.
+#
+# **NoPE** is the name for giving no positions at all. Haviv et al. (2022) and Kazemnejad et al. (2023) find that
+# decoder-only models learn without, the latter that some small tasks then carry over to longer inputs better. You have
+# seen at the top why that is possible with a causal mask, and in the trainings why not in an encoder.
+
+# %% [markdown]
+# ## A test of your own
+#
+# This chapter began with a question, whether a function takes order into account, and answered it in a cell. Make a
+# tool of it. The property to test: for `function` on x of shape (batch, length, d_model), reordering the positions first
+# and calling the function then gives the same as calling first and reordering then.
+#
+# ### Exercise 2.7 · A test for equivariance
+#
+# Difficulty 2 · 10 minutes · 1 point.
+#
+# Return True or False. Sums that are taken in another order round differently, so compare with a tolerance:
+# `torch.allclose(…, atol=1e-5)`. The check hands your test a dozen functions, some of which it must let pass.
+
+# %%
+# Exercise 2.7: a test for equivariance
+def is_equivariant(function, x, order):
+    """Whether reordering the positions before `function` gives what reordering them after it gives.
+
+    function: from (batch, length, d_model) to the same shape; x: (batch, length, d_model); order: (length,), a
+    permutation of the positions. Returns True or False.
+    """
+    ### BEGIN SOLUTION
+    before, after = function(x[:, order]), function(x)[:, order]
+    return torch.allclose(before, after, atol=1e-5)
+    ### END SOLUTION
+
+
+# %%
+check("2.7", is_equivariant)
+
+# %%
+hint("2.7")
+
+# %% [markdown]
+# Now ask it about everything in this chapter:
+
+# %%
+table, learned = sinusoidal_table(5, 8), LearnedPositions(8)
+functions = {
+    "attention": attend,
+    "attention with a causal mask": lambda x: attend(x, causal_mask(5)[0]),
+    "a linear layer at each position": nn.Linear(8, 8),
+    "attention after adding sinusoids": lambda x: attend(x + table),
+    "attention after adding learned positions": lambda x: attend(learned(x)),
+    "attention with rotary positions": lambda x: scaled_dot_product_attention(
+        rotate(x[:, None])[:, 0], rotate(x[:, None])[:, 0], x
+    )[0],
+}
+x, order = torch.randn(2, 5, 8), torch.tensor([3, 0, 4, 1, 2])
+answers = {name: is_equivariant(function, x, order) for name, function in functions.items()}
+for name, answer in answers.items():
+    print(f"{name:42} {'equivariant' if answer else 'knows of order'}")
+assert list(answers.values()) == [True, False, True, False, False, False]
+
+# %% [markdown]
+# ## Recap
+#
+# * Attention without positions is equivariant, not invariant; with a causal mask it is neither.
+# * The code is a clock with d_model / 2 hands, wavelengths from 2π to nearly 10000 · 2π, all codes equally long. Angles
+#   belong in float64.
+# * With sine and cosine a shift by k is one rotation M_k for all positions; with sines alone there is none.
+# * @@RECAP
+# * Today the rotation moves from the embedding into queries and keys.
+#
+# Next: chapter 03 builds the attention that was borrowed here. To read on: Su et al. (2021), "RoFormer: Enhanced
+# Transformer with Rotary Position Embedding"; Press, Smith and Lewis (2022), "Train Short, Test Long"; Kazemnejad et
+# al. (2023), "The Impact of Positional Encoding on Length Generalization in Transformers".

@@ -60,7 +60,7 @@ WRONG_2_1 = {
     "width 8 in mind": (looped(lambda p, i, d: p / 10000 ** (i / 4)), None),
     "last pair forgotten": (looped(angle, lambda d: range(d // 2 - 1)), None),
     "first pair forgotten": (looped(angle, lambda d: range(1, d // 2)), None),
-    "pairs counted from 1": (looped(lambda p, i, d: angle(p, i + 1, d)), None),
+    "pairs counted backwards": (looped(lambda p, i, d: angle(p, d // 2 - 1 - i, d)), None),
     "loop over all dimensions": (over_all_dimensions, None),
     "return inside the loop": (first_step_only, "`return`"),
     "whole-number division": (looped(lambda p, i, d: p / 10000 ** (2 * i // d)), None),
@@ -70,7 +70,7 @@ WRONG_2_1 = {
     "doubled": (lambda p, d: 2 * position_code(p, d), "2 times"),
     "pairs in reverse": (lambda p, d: position_code(p, d).view(-1, 2).flip(0).flatten(), None),
     "entries in reverse": (lambda p, d: position_code(p, d).flip(0), None),
-    "end of the scale included": (looped(lambda p, i, d: p / 10000 ** (i / max(1, d // 2 - 1))), None),
+    "base 10": (looped(lambda p, i, d: p / 10 ** (2 * i / d)), None),
     "hard-coded": (lambda p, d: torch.tensor([0.1411, -0.99, 0.03, 0.9996]), "shape"),
     "rounded": (lambda p, d: position_code(p, d).mul(100).round() / 100, None),
     "a row": (lambda p, d: position_code(p, d)[None], "shape"),
@@ -172,7 +172,7 @@ WRONG_2_2 = {
     "scaled to 2π": (table_of(lambda p, e, d: 2 * math.pi * p / len(p) / 10000 ** (e / d)), None),
     "width 16 in mind": (table_of(lambda p, e, d: p / 10000 ** (e / 16)), None),
     "base 100": (table_of(lambda p, e, d: p / 100 ** (e / d)), "i/d_model"),
-    "end of the scale included": (table_of(lambda p, e, d: p / 10000 ** (e / max(2, d - 2))), None),
+    "exponent by length": (table_of(lambda p, e, d: p / 10000 ** (e / len(p))), None),
     "float32 inside a loop": (
         lambda n, d: torch.stack([
             torch.stack([torch.tensor(float(p)) / torch.tensor(10000.0) ** (torch.arange(0, d, 2) / d)] * 2, 1)

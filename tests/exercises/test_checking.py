@@ -22,6 +22,11 @@ def doubled(x):
     return 2 * x
 
 
+def test_a_want_of_precision_is_not_called_a_factor_of_one(made):
+    report = examine(made(), lambda x: (2 * x).half().float(), 0)
+    assert not report.passed and "times the expected" not in report.explanation, report
+
+
 # What is handed over ──────────────────────────────────────────────────────────────────────────────────────────────
 
 

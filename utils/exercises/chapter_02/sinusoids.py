@@ -59,7 +59,7 @@ ONE_CODE = Exercise(
             "A sine and a cosine of one angle: the squares of entries 2i and 2i + 1 have to sum to one.",
         ),
     ),
-    returns=("code",),
+    returns=("vector",),
     misconceptions=POSITION_CODE,
     hints=(
         "There are d_model / 2 pairs, i = 0, 1, …. For each, one angle, and two entries of the code made from it.",

@@ -143,8 +143,8 @@ ROTARY = (
     Misconception(
         "halves paired",
         halves_paired,
-        "You pair entry i with entry i + d_k/2, as the code of LLaMA does. That is rotary too, with the dimensions in "
-        "another order, and the two do not mix; asked for are neighbours, entries 2i and 2i + 1.",
+        "You pair entry i with entry i + d_k/2, as GPT-NeoX and much code since do. That is rotary too, with the "
+        "dimensions in another order, and the two do not mix; asked for are neighbours, entries 2i and 2i + 1.",
     ),
     Misconception(
         "returned in halves",
@@ -238,6 +238,23 @@ TESTING = (
         lambda function, x, order: torch.allclose(function(x[:, order]), function(x)[:, order], atol=1e-2),
         "Your tolerance is so wide that a small effect of the position passes as none. Rounding is of the order of "
         "1e-6 here: atol=1e-5 lets it through and nothing else.",
+    ),
+    Misconception(
+        "True for everything",
+        lambda function, x, order: same(function(x[:, order]), function(x[:, order])),
+        "Your test says True of everything it was given, so it compares something with itself. A test has to fail "
+        "where the property does not hold: compare function(x[:, order]) with function(x)[:, order].",
+    ),
+    Misconception(
+        "False for everything",
+        lambda function, x, order: function(x[:, order]) is function(x)[:, order],
+        "Your test says False of everything it was given. (`is` asks whether two names mean one object, and `==` gives "
+        "a tensor; the numbers are compared by torch.allclose.)",
+    ),
+    Misconception(
+        "one position alone",
+        lambda function, x, order: same(function(x[:, order])[:, :1], function(x)[:, order[:1]]),
+        "You compare the first position alone, and it can be right by chance: compare all of them.",
     ),
     Misconception(
         "sums compared",

@@ -95,6 +95,18 @@ CODES = (
         "Your positions begin at 1. The first token stands at position 0, where all sines are 0 and all cosines 1.",
     ),
     (
+        "pairs counted from 1",
+        with_angles(lambda position, d_model: position / 10000 ** (exponents(d_model) + 2 / d_model)),
+        "Your pairs are counted from 1: the first hand then turns too slowly. i begins at 0, and 10000^0 is 1, so the "
+        "first hand turns by one radian a token.",
+    ),
+    (
+        "ends included",
+        with_angles(lambda position, d_model: position / 10000 ** (exponents(d_model) * d_model / max(2, d_model - 2))),
+        "Your exponents go from 0 to 1 with both ends. In §3.5 the last one is (d_model − 2)/d_model, a little below "
+        "1. (Some code does it your way; the numbers do not mix.)",
+    ),
+    (
         "multiplied",
         with_angles(lambda position, d_model: position * 10000 ** exponents(d_model)),
         "You multiply by 10000^(2i/d_model). Division makes the waves longer from pair to pair; multiplied, they spin "
