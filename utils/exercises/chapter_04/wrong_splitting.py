@@ -51,8 +51,8 @@ HEADS_BY_LOOP = (
     Misconception(
         "heads added",
         looping(lambda heads, output_weight: sum(heads) @ output_weight),
-        "You add the heads up, or average them, which leaves d_v columns; W^O has heads · d_v rows, d_v for each head. Concat in §3.2.2 "
-        "puts them side by side: `torch.cat(heads, dim=-1)`.",
+        "You add the heads up, or average them, which leaves d_v columns; W^O has heads · d_v rows, d_v for each "
+        "head. Concat in §3.2.2 puts them side by side: `torch.cat(heads, dim=-1)`.",
     ),
     Misconception(
         "concatenated along the tokens",
