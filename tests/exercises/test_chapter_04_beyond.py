@@ -1,5 +1,5 @@
-"""Chapter 04, counting, PyTorch's masks and shared heads, from outside: plausible wrong answers that no misconception was
-written for, and unusual right ones.
+"""Chapter 04, counting, PyTorch's masks and shared heads, from outside: plausible wrong answers that no misconception
+was written for, and unusual right ones.
 
 Each wrong answer comes with words that its explanation must contain, or None where a plain "not the expected numbers"
 is all that is asked of the check.
@@ -41,7 +41,10 @@ WRONG_4_5 = {
         with_multiplications(lambda t, s, d, h, k, v: d * h * (t * k + s * k + 2 * s * v) + h * t * s * (k + v)),
         "more keys than queries",
     ),
-    "one bias": (with_parameters(lambda t, s, d, h, k, v, bias: counts(t, s, d, h, k, v, False)[0] + bias * 4 * d), None),
+    "biases of the model's width": (
+        with_parameters(lambda t, s, d, h, k, v, bias: counts(t, s, d, h, k, v, False)[0] + bias * 4 * d),
+        None,
+    ),
     "output bias of the heads' width": (
         with_parameters(lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + bias) + h * v * (d + bias)),
         None,
@@ -212,6 +215,23 @@ def per_group_softmax(query, key, value, mask=None):
     return output, weights.unflatten(1, (key.size(1), -1)).mean(2)
 
 
+def heads_joined(query, key, value, mask=None):
+    output, weights = shared(query, key, value, mask)
+    return output.transpose(1, 2).flatten(-2), weights
+
+
+def left_in_groups(query, key, value, mask=None):
+    return tuple(part.unflatten(1, (key.size(1), -1)) for part in shared(query, key, value, mask))
+
+
+def kernel(query, key, value, mask=None):
+    return F.scaled_dot_product_attention(query, key, value, mask, enable_gqa=True), None
+
+
+def first_mask(query, key, value, mask=None):
+    return shared(query, key, value, mask[:, :1] if mask is not None and mask.dim() > 2 else mask)
+
+
 WRONG_4_7 = {
     "values in turn": (values_in_turn, None),
     "two heads a group in mind": (two_in_mind, None),
@@ -224,14 +244,14 @@ WRONG_4_7 = {
     "order": (lambda q, k, v, mask=None: shared(q, k, v, mask)[::-1], "wrong order"),
     "mask inverted": (lambda q, k, v, mask=None: shared(q, k, v, None if mask is None else ~mask), None),
     "no mask parameter": (lambda q, k, v: shared(q, k, v), "mask=None"),
-    "heads joined": (lambda q, k, v, mask=None: (shared(q, k, v, mask)[0].transpose(1, 2).flatten(-2), shared(q, k, v, mask)[1]), "shape"),
-    "groups of five axes": (lambda q, k, v, mask=None: tuple(x.unflatten(1, (k.size(1), -1)) for x in shared(q, k, v, mask)), "shape"),
+    "heads joined": (heads_joined, "shape"),
+    "groups of five axes": (left_in_groups, "shape"),
     "queries reversed": (lambda q, k, v, mask=None: shared(q.flip(1), k, v, mask), None),
     "groups reversed": (lambda q, k, v, mask=None: shared(q, k.flip(1), v.flip(1), mask), None),
     "float64": (lambda q, k, v, mask=None: tuple(x.double() for x in shared(q, k, v, mask)), "float64"),
     "detached": (lambda q, k, v, mask=None: shared(q, k.detach(), v, mask), "`key`"),
-    "kernel": (lambda q, k, v, mask=None: (F.scaled_dot_product_attention(q, k, v, mask, enable_gqa=True), None), "by itself"),
-    "one mask for all heads": (lambda q, k, v, mask=None: shared(q, k, v, mask[:, :1] if mask is not None and mask.dim() > 2 else mask), "heads' masks differ"),
+    "kernel": (kernel, "by itself"),
+    "one mask for all heads": (first_mask, "heads' masks differ"),
     "no return": (lambda q, k, v, mask=None: None, "return"),
 }  # fmt: skip
 

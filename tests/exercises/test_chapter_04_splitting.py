@@ -1,5 +1,5 @@
-"""Chapter 04, heads by loop and by reshape, from outside: plausible wrong answers that no misconception was written for,
-and unusual right ones.
+"""Chapter 04, heads by loop and by reshape, from outside: plausible wrong answers that no misconception was written
+for, and unusual right ones.
 
 Each wrong answer comes with words that its explanation must contain, or None where a plain "not the expected numbers"
 is all that is asked of the check.
@@ -205,9 +205,9 @@ WRONG_4_3 = {
         lambda separate: separate.transpose(-2, -1).reshape(separate.size(0), separate.size(2), -1),
         None,
     ),
-    "width first": (lambda separate: separate.permute(0, 2, 3, 1).reshape(separate.size(0), separate.size(2), -1), None),
+    "width first": (lambda x: x.permute(0, 2, 3, 1).reshape(x.size(0), x.size(2), -1), None),
     "length before batch": (lambda separate: join(separate).transpose(0, 1), "shape"),
-    "two heads in mind": (lambda separate: torch.cat([separate[:, 0], separate[:, min(1, separate.size(1) - 1)]], -1), None),
+    "two heads in mind": (lambda x: torch.cat([x[:, 0], x[:, min(1, x.size(1) - 1)]], -1), None),
     "transposed": (lambda separate: join(separate).mT, "shape"),
     "first sentence": (lambda separate: join(separate[:1]).expand(separate.size(0), -1, -1), None),
     "float32": (lambda separate: join(separate).float(), None),
@@ -219,14 +219,14 @@ WRONG_4_3 = {
     "no return": (lambda separate: None, "return"),
     "divided": (lambda separate: join(separate) / separate.size(1), None),
     "tokens reversed": (lambda separate: join(separate).flip(1), None),
-    "in memory's order": (lambda separate: separate.as_strided((separate.size(0), separate.size(2), separate.size(1) * separate.size(3)), (separate.size(1) * separate.size(2) * separate.size(3), separate.size(1) * separate.size(3), 1)), None),
 }  # fmt: skip
 
 
 def join_by_loop(separate):
-    return torch.stack([torch.cat([head[i] for head in sentence], -1) for sentence in separate for i in range(separate.size(2))]).view(
-        separate.size(0), separate.size(2), -1
-    )  # fmt: skip
+    def row(sentence, token):
+        return torch.cat([head[token] for head in sentence])
+
+    return torch.stack([torch.stack([row(sentence, i) for i in range(sentence.size(1))]) for sentence in separate])
 
 
 RIGHT_4_3 = {
