@@ -7,6 +7,8 @@ trains a small translator for each number of heads and each seed, and writes wha
 
 import argparse
 import json
+import shlex
+import sys
 import time
 from collections.abc import Callable, Sequence
 from concurrent.futures import ProcessPoolExecutor
@@ -35,7 +37,7 @@ def data() -> tuple:
 
 
 def one_training(heads: int, seed: int, **changes) -> dict:
-    """A short training with so many heads, h · d_k = d_model, and its scores as a plain dictionary.
+    """A short training with so many heads and its scores as a plain dictionary; h · d_k = d_model unless d_k is given.
 
     `changes` are fields of `Settings`, put over SETTINGS. Scores: valid_loss (nats per token), bleu (greedy, test
     split), exact (share of the test split that is translated to the letter); cpu_seconds are those of the training.
@@ -49,7 +51,7 @@ def one_training(heads: int, seed: int, **changes) -> dict:
     output = translate(run.model, tokeniser, sources, beam=1)
     return {
         "heads": heads,
-        "d_k": settings["d_model"] // heads,
+        "d_k": settings.get("d_k") or settings["d_model"] // heads,
         "seed": seed,
         "parameters": sum(parameter.numel() for parameter in run.model.parameters()),
         "valid_loss": round(run.valid_loss, 4),
@@ -77,19 +79,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(prog="python -m utils.experiments.heads", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     parser.add_argument("--heads", type=int, nargs="+", default=HEADS)
+    parser.add_argument("--d-k", type=int, help="width of a key, in place of d_model / heads")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--updates", type=int, default=SETTINGS["updates"])
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; with several, set OMP_NUM_THREADS=1")
     asked = parser.parse_args()
-    come_from = origin()
-    command = f"python -m utils.experiments.heads --out {asked.out}"
-    for name in ("heads", "seeds"):
-        if tuple(getattr(asked, name)) != globals()[name.upper()]:
-            command += f" --{name} {' '.join(map(str, getattr(asked, name)))}"
-    command += f" --updates {asked.updates}" * (asked.updates != SETTINGS["updates"])
-    results = heads_experiment(asked.heads, asked.seeds, asked.jobs, updates=asked.updates)
-    settings = {**SETTINGS, "updates": asked.updates}
-    record = {**come_from, "command": command, "settings": settings, "seeds": list(asked.seeds), "results": "@"}
+    settings = {**SETTINGS, "updates": asked.updates} | ({"d_k": asked.d_k} if asked.d_k else {})
+    command = shlex.join(["python", "-m", "utils.experiments.heads", *sys.argv[1:]])
+    come_from = {**origin(), "command": command}  # before the work: the commit may change meanwhile
+    results = heads_experiment(asked.heads, asked.seeds, asked.jobs, **settings)
+    record = {**come_from, "settings": settings, "seeds": list(asked.seeds), "results": "@"}
     lines = ",\n  ".join(json.dumps(result) for result in results)
     text = json.dumps(record, indent=1, ensure_ascii=False).replace('"@"', f"[\n  {lines}\n ]")
     write_text(asked.out, text + "\n")

@@ -122,8 +122,8 @@ AS_TORCH_MASK = (
         "heads first",
         lambda mask, batch, heads, target_len: spread(~mask, batch, heads, target_len).transpose(0, 1).flatten(0, 1),
         "Your rows go through the sentences first, then through the heads, 0, 1, 0, 1 (`repeat(heads, 1, 1)` does "
-        "that). The heads of one sentence stand next to each other, 0, 0, 1, 1: (batch, heads, …) as it is, first two axes "
-        "merged.",
+        "that). The heads of one sentence stand next to each other, 0, 0, 1, 1: (batch, heads, …) as it is, "
+        "first two axes merged.",
     ),
     Misconception(
         "four axes",

@@ -51,8 +51,9 @@ HEADS_BY_LOOP = (
     Misconception(
         "heads added",
         looping(lambda heads, output_weight: sum(heads) @ output_weight),
-        "You add the heads up, or average them, which leaves d_v columns; W^O has heads · d_v rows, d_v for each head. Concat in §3.2.2 "
-        "puts them side by side: `torch.cat(heads, dim=-1)`.",
+        "What meets W^O has d_v columns, and W^O has heads · d_v rows, d_v for each head: the heads were added or "
+        "averaged, or the loop returns after its first one. Collect all of them and put them side by side: "
+        "`torch.cat(heads, dim=-1)`.",
     ),
     Misconception(
         "concatenated along the tokens",
