@@ -51,6 +51,16 @@ def trained(tmp_path_factory):
     return path
 
 
+def test_a_model_of_my_own_needs_what_it_is_made_of(utils, tmp_path, monkeypatch):
+    monkeypatch.setenv("ATTENTION_REBUILT_HOME", str(tmp_path))
+    status, _, err = utils("train", "--model", "mine", "--updates", "1")
+    assert status == 1 and "comes into being when check() passes your first exercise" in err
+    (tmp_path / "my_transformer").mkdir()
+    status, _, err = utils("train", "--model", "mine", "--updates", "1")
+    assert status == 1 and "Your own Transformer still lacks" in err and "--model transformer" in err
+    assert not (tmp_path / "runs").exists()
+
+
 def test_train_tells_what_it_does_and_leaves_a_run_folder(trained):
     told = trained.with_suffix(".out").read_text()
     for words in ("corpus  embedded, 20,000 training pairs", "million parameters", "tokens/s", "left", "BLEU", "Next:"):

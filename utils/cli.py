@@ -50,6 +50,7 @@ def train(
     out: Annotated[Path | None, typer.Option(help="run folder to make; runs/… by default")] = None, **changes
 ) -> None:
     """Train a translator: on the embedded corpus unless told otherwise."""
+    from utils.commands.own import keep_own_code, own_parts
     from utils.commands.training import train_visibly
     from utils.training.device import choose_device
     from utils.training.prepare import new_run
@@ -57,8 +58,12 @@ def train(
 
     on_cpu = choose_device(changes.get("device", "auto")).type == "cpu"
     preset, corpus = changes.pop("preset", None), changes.pop("corpus", None)
-    with new_run(preset_settings(preset, corpus, on_cpu, **changes), out) as trainer:
-        _introduce(trainer)
+    settings = preset_settings(preset, corpus, on_cpu, **changes)
+    parts, told = own_parts(settings)
+    with new_run(settings, out, parts) as trainer:
+        if told and trainer.world.leads:
+            keep_own_code(trainer.folder)
+        _introduce(trainer, told)
         finished = train_visibly(trainer, console)
     raise typer.Exit(0 if finished else 130)
 
@@ -66,6 +71,7 @@ def train(
 @app.command()
 def resume(run: Annotated[Path, typer.Argument(help="run folder of a training that was cut off")]) -> None:
     """Go on with a run that was killed or stopped."""
+    from utils.commands.own import own_parts
     from utils.commands.training import train_visibly
     from utils.training.prepare import taken_up_run
     from utils.training.runs import find_run
@@ -74,13 +80,14 @@ def resume(run: Annotated[Path, typer.Argument(help="run folder of a training th
     if folder.settings() and folder.final_file.exists():
         console.print(f"{run} is complete: there is nothing to resume.")
         return
-    with taken_up_run(folder) as trainer:
-        _introduce(trainer)
+    parts, told = own_parts(folder.settings(), folder)
+    with taken_up_run(folder, parts) as trainer:
+        _introduce(trainer, told)
         finished = train_visibly(trainer, console)
     raise typer.Exit(0 if finished else 130)
 
 
-def _introduce(trainer) -> None:
+def _introduce(trainer, told: list[str]) -> None:
     from utils.training.device import device_advice
     from utils.training.settings import MINUTES_ON_CPU
 
@@ -96,6 +103,8 @@ def _introduce(trainer) -> None:
         f"device  {trainer.device}, {str(trainer.dtype or 'float32').removeprefix('torch.')}\n"
         f"run     {trainer.folder.path}, from update {trainer.update}"
     )
+    for number, sentence in enumerate(told):
+        console.print(f"{'parts' if number == 0 else '':7} {sentence}", markup=False)
     if advice := device_advice(trainer.device, s.preset, MINUTES_ON_CPU[s.preset]):
         console.print(f"note    {advice}")
 
@@ -112,6 +121,7 @@ def translate(
     device: DeviceOption = "auto",
 ) -> None:
     """Translate a sentence, a file or standard input with a trained run."""
+    from utils.commands.own import own_parts
     from utils.commands.translating import draw_attention, read_input, translate_checked
     from utils.training.device import choose_device
     from utils.training.runs import find_run, load_run
@@ -119,7 +129,8 @@ def translate(
     sentences, origin = read_input(text, file)
     if show_attention and len(sentences) != 1:
         raise ConfigError(f"--show-attention draws one sentence, and there are {len(sentences)}: give a single one.")
-    model, tokeniser, _ = load_run(find_run(run), checkpoint)
+    folder = find_run(run)
+    model, tokeniser, _ = load_run(folder, checkpoint, own_parts(folder.settings(), folder)[0])
     model.to(choose_device(device))
     for translation in translate_checked(model, tokeniser, sentences, origin, beam, length_penalty):
         print(translation)

@@ -8,6 +8,7 @@ from pathlib import Path
 
 from tqdm.auto import tqdm
 
+from utils.commands.own import own_parts
 from utils.errors import ConfigError
 from utils.text import TokenBatches, read_pairs
 from utils.training.device import choose_device
@@ -54,7 +55,7 @@ def evaluate_run(
     if data_dir is not None:
         settings = replace(settings, data_dir=str(data_dir))
     test_set, pairs = _test_pairs(settings, split, source_file, target_file)
-    model, tokeniser, _ = load_run(folder, checkpoint)
+    model, tokeniser, _ = load_run(folder, checkpoint, own_parts(settings, folder)[0])
     where = choose_device(device)
     model.to(where)
     sources, references = [source for source, _ in pairs], [target for _, target in pairs]

@@ -19,7 +19,7 @@ HELP = {
     "direction": "en-de or de-en",
     "tokeniser": "words or bpe",
     "vocab_size": "V: at most so many entries, shared by both languages",
-    "model": ", ".join(MODELS) + " (recurrent ones are matched in parameters)",
+    "model": ", ".join(MODELS) + " (mine: made of what you wrote and passed; recurrent ones are matched in parameters)",
     "layers": "N: encoder layers and decoder layers",
     "d_model": "width of the residual stream",
     "d_ff": "inner width of the feed-forward network",

@@ -9,7 +9,10 @@ import __future__
 import hashlib
 import re
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from contextvars import ContextVar
+from dataclasses import fields, replace
 from pathlib import Path
 from types import ModuleType
 from typing import Any
@@ -26,13 +29,14 @@ from utils.transformer.stacks import FUSED, Parts
 BEGIN = re.compile(r"^# ── Exercise (\d+\.\d+)\b.* begins ──[^\n]*\n", re.MULTILINE)
 SEED = 20170612  # the seed that kept code is checked with when it is given out: the same answer every time
 SECONDS = 5.0  # that loading a section may take
+_folder: ContextVar[Path | None] = ContextVar("folder", default=None)  # where `yours` looks while a section is loaded
 _given: dict[int, tuple[str, Any]] = {}  # id → (exercise, what `yours` gave); the object is held, so the id stays its
 _passing: dict[tuple[str, str], str | None] = {}  # (exercise, digest of the section) → why it is not used
 
 
 def module_path(chapter: int, folder: Path | None = None) -> Path:
     """Where a chapter's passed code lies."""
-    return (folder or home() / PACKAGE) / f"chapter_{chapter:02d}.py"
+    return (folder or _folder.get() or home() / PACKAGE) / f"chapter_{chapter:02d}.py"
 
 
 def begin_line(asked: Exercise) -> str:
@@ -131,7 +135,8 @@ def carried(asked: Exercise, folder: Path | None = None) -> tuple[Any, str]:
         return None, "you have not passed it yet"
     section = text[place[0] : place[1]]
     try:
-        answer = _loaded(asked, path, section, text.count("\n", 0, place[0]))
+        with _looking_in(path.parent):
+            answer = _loaded(asked, path, section, text.count("\n", 0, place[0]))
     except TooSlow:
         return None, f"loading it from {relative(path)} takes too long"
     except Exception as error:
@@ -141,6 +146,16 @@ def carried(asked: Exercise, folder: Path | None = None) -> tuple[Any, str]:
         report = examine(asked, answer, SEED)
         _passing[key] = None if report.passed else f"the code in {relative(path)} does not pass any more"
     return (None, _passing[key]) if _passing[key] else (answer, "")
+
+
+@contextmanager
+def _looking_in(folder: Path) -> Iterator[None]:
+    """Within, what a section takes from other exercises comes from the folder that the section lies in."""
+    before = _folder.set(folder)
+    try:
+        yield
+    finally:
+        _folder.reset(before)
 
 
 def _loaded(asked: Exercise, path: Path, section: str, lines_before: int) -> Any:
@@ -190,7 +205,7 @@ def parts_from(folder: Path | str | None = None, strict: bool = True) -> tuple[P
         raise CourseError(f"There is no {folder}: it comes into being when check() passes your first exercise.")
     chosen: dict[str, Callable] = {}
     told, missing = [], []
-    for field in ("attention", "layer_norm", "feed_forward"):
+    for field in (declared.name for declared in fields(Parts)):
         asked = part_exercise(field)
         words = field.replace("_", " ")
         if asked is None:
@@ -204,9 +219,11 @@ def parts_from(folder: Path | str | None = None, strict: bool = True) -> tuple[P
             chosen[field] = answer
             told.append(f"{words}: yours, exercise {asked.number}")
     if missing and strict:
-        raise CourseError(f"Your own Transformer still lacks {'; '.join(missing)}.")
-    course = {field: getattr(FUSED, field) for field in ("attention", "layer_norm", "feed_forward")}
-    return Parts(**{**course, **chosen}), told
+        raise CourseError(
+            f"Your own Transformer still lacks {'; '.join(missing)}: pass what is missing, or train the course's own "
+            f"with --model transformer."
+        )
+    return replace(FUSED, **chosen), told
 
 
 def part_exercise(field: str) -> Exercise | None:

@@ -5,9 +5,11 @@ cell ids. A second build changes no byte: ids come from exercise numbers and hea
 cell tagged `machine` printed is kept for as long as no code of the chapter changes.
 """
 
+import base64
 import copy
 import hashlib
 import json
+import re
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
@@ -36,6 +38,7 @@ METADATA = {
         "pygments_lexer": "ipython3",
     },
 }
+DRAWING = re.compile(r"!\[([^\]]*)\]\((\.\./assets/[^)\s]+\.svg)\)")
 Show = Callable[[Chapter, int, Cell], None]
 
 
@@ -61,6 +64,8 @@ def _notebook(chapter: Chapter, folder: str, address: str | None, colab_folder: 
         if index == 0 and badge:
             title, _, rest = text.partition("\n")
             text = f"{title}\n\n{badge}\n" + rest
+        if cell.kind == "markdown":
+            text = with_drawings(text, chapter.path)
         if cell.role == "setup":
             text = setup_cell(chapter.number, address, colab_folder)
         if cell.role == "exercise" and folder == "chapters":
@@ -77,6 +82,18 @@ def _notebook(chapter: Chapter, folder: str, address: str | None, colab_folder: 
     }
     nbformat.validate(notebook)
     return notebook
+
+
+def with_drawings(text: str, source: Path) -> str:
+    """Markdown with the course's own drawings inside of it: Colab shows no file that lies beside a notebook."""
+
+    def embedded(match: re.Match) -> str:
+        drawing = source.parent / match[2]
+        if not drawing.is_file():
+            raise BuildError(f"{source} shows {match[2]}, and there is no such file: draw it, or mend the link.")
+        return f"![{match[1]}](data:image/svg+xml;base64,{base64.b64encode(drawing.read_bytes()).decode()})"
+
+    return DRAWING.sub(embedded, text)
 
 
 def _cell_metadata(cell: Cell) -> dict:

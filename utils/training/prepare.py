@@ -39,8 +39,8 @@ def with_absolute_paths(settings: Settings) -> Settings:
 
 
 @contextmanager
-def new_run(settings: Settings, path: Path | None = None) -> Iterator[Trainer]:
-    """Makes a run folder and a trainer before its first update."""
+def new_run(settings: Settings, path: Path | None = None, parts: Parts = FUSED) -> Iterator[Trainer]:
+    """Makes a run folder and a trainer before its first update. `parts` are what a model "mine" is made of."""
     device = choose_device(settings.device)
     settings = with_absolute_paths(settings)
     with world(device) as processes:
@@ -49,16 +49,16 @@ def new_run(settings: Settings, path: Path | None = None) -> Iterator[Trainer]:
         path = Path(share_object(str(path or new_run_path(settings)), processes))
         folder = RunFolder.create(path, settings, tokeniser) if processes.leads else RunFolder(path)
         share_object(None, processes)  # nobody goes on before the folder is there
-        yield make_trainer(settings, corpus, tokeniser, folder, device, processes)
+        yield make_trainer(settings, corpus, tokeniser, folder, device, processes, parts)
 
 
 @contextmanager
-def taken_up_run(folder: RunFolder) -> Iterator[Trainer]:
+def taken_up_run(folder: RunFolder, parts: Parts = FUSED) -> Iterator[Trainer]:
     """A trainer for an existing run folder, at its newest checkpoint."""
     settings, tokeniser = folder.settings(), folder.tokeniser()
     device = choose_device(settings.device)
     with world(device) as processes:
-        trainer = make_trainer(settings, corpus_of(settings), tokeniser, folder, device, processes)
+        trainer = make_trainer(settings, corpus_of(settings), tokeniser, folder, device, processes, parts)
         trainer.resume()
         yield trainer
 

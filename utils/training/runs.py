@@ -15,9 +15,9 @@ from utils.text.tokenise import BPETokeniser, WordTokeniser, digest, tokeniser_f
 from utils.training.checkpoints import load_checkpoint, load_weights, write_atomically
 from utils.training.origin import origin
 from utils.training.settings import Settings
-from utils.transformer import FUSED, Parts, Transformer
+from utils.transformer import FUSED, Parts, Transformer, TransformerConfig
 
-RUNS = Path("runs")
+HOME = "ATTENTION_REBUILT_HOME"  # on Colab a folder of Drive, so that checkpoints outlive the session
 CHECKPOINT = re.compile(r"update-(\d+)\.safetensors")
 
 
@@ -121,10 +121,16 @@ def write_text(path: Path, text: str) -> None:
     write_atomically(path, write)
 
 
+def runs_folder() -> Path:
+    """Where runs are kept: runs/ here, or in $ATTENTION_REBUILT_HOME."""
+    home = os.environ.get(HOME)
+    return Path(home).expanduser() / "runs" if home else Path("runs")
+
+
 def new_run_path(settings: Settings) -> Path:
     """runs/PRESET-DATE-TIME, numbered when that is taken."""
     name = f"{settings.preset}-{time.strftime('%Y%m%d-%H%M%S')}"
-    candidates = [RUNS / name, *(RUNS / f"{name}-{number}" for number in range(2, 100))]
+    candidates = [runs_folder() / name, *(runs_folder() / f"{name}-{number}" for number in range(2, 100))]
     return next(path for path in candidates if not path.exists())
 
 
@@ -134,11 +140,12 @@ def find_run(path: Path | str | None = None) -> RunFolder:
         if not Path(path).is_dir():
             raise CheckpointError(f"There is no run folder {path}: give one that `python -m utils train` made.")
         return RunFolder(Path(path))
-    found = [RunFolder(path.parent) for path in RUNS.glob("*/settings.json")]
+    found = [RunFolder(path.parent) for path in runs_folder().glob("*/settings.json")]
     ready = [run for run in found if run.final_file.exists() or run.checkpoint_files()]
     if not ready:
         raise CheckpointError(
-            f"There is no trained run under {RUNS}{os.sep}: run `python -m utils train` first, or name one with --run."
+            f"There is no trained run under {runs_folder()}{os.sep}: run `python -m utils train` first, or name one "
+            f"with --run."
         )
     return max(ready, key=lambda run: run.settings_file.stat().st_mtime)
 
@@ -146,15 +153,16 @@ def find_run(path: Path | str | None = None) -> RunFolder:
 def build_model(settings: Settings, vocab_size: int, parts: Parts = FUSED) -> nn.Module:
     """The untrained model that the settings describe; a Transformer is made of the parts given."""
     config = settings.model_config(vocab_size)
-    return Transformer(config, parts) if settings.model == "transformer" else RecurrentTranslator(config)
+    return Transformer(config, parts) if isinstance(config, TransformerConfig) else RecurrentTranslator(config)
 
 
 def load_run(
-    run: RunFolder, checkpoint: Path | None = None
+    run: RunFolder, checkpoint: Path | None = None, parts: Parts = FUSED
 ) -> tuple[nn.Module, WordTokeniser | BPETokeniser, Settings]:
     """The trained model of a run, in evaluation mode on the CPU, with its tokeniser and settings.
 
-    Takes `checkpoint` if given, else the finished model, else the newest checkpoint.
+    Takes `checkpoint` if given, else the finished model, else the newest checkpoint. A run of the model "mine" needs
+    the parts that it was trained with.
     """
     settings, tokeniser = run.settings(), run.tokeniser()
     kept = [run.final_file] if run.final_file.exists() else run.checkpoint_files()[-1:]
@@ -163,7 +171,7 @@ def load_run(
         raise CheckpointError(f"{run.path} holds no checkpoint yet: let it train for a while, or `resume` it.")
     state = load_checkpoint(path)
     check_vocabulary(state, tokeniser, path)
-    model = build_model(settings, tokeniser.vocab_size)
+    model = build_model(settings, tokeniser.vocab_size, parts)
     load_weights(model, state["model"], path)
     return model.eval(), tokeniser, settings
 

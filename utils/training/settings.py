@@ -10,7 +10,7 @@ from utils.training.device import DEVICES, PRECISIONS
 from utils.training.schedule import SCHEDULES
 from utils.transformer.config import TransformerConfig
 
-MODELS = ("transformer", "gru", "lstm", "gru-no-attention", "lstm-no-attention")
+MODELS = ("transformer", "mine", "gru", "lstm", "gru-no-attention", "lstm-no-attention")
 
 
 @dataclass(frozen=True)
@@ -102,7 +102,7 @@ class Settings:
     def model_config(self, vocab_size: int) -> TransformerConfig | RecurrentConfig:
         """The model's sizes; a recurrent model is matched to the Transformer's parameter count."""
         config = self.transformer_config(vocab_size)
-        if self.model == "transformer":
+        if self.model in ("transformer", "mine"):
             return config
         return size_matched(config, cell=self.model.split("-")[0], attention="no-attention" not in self.model)
 

@@ -1,0 +1,119 @@
+"""From an empty folder to a translator of one's own: exercises passed, carried forward, trained, translated with."""
+
+import ast
+import io
+import linecache
+import sys
+from contextlib import redirect_stdout
+from dataclasses import fields
+from pathlib import Path
+
+import pytest
+
+from utils.cli import main
+from utils.exercises import carrying, check, exercise
+from utils.exercises.carrying import part_exercise, parts_from
+from utils.notebooks.source import find_sources, read_source
+from utils.transformer import Parts
+
+ROOT = Path(__file__).parents[1]
+BUILDING = [path for path in find_sources(ROOT / "solutions") if path.name[:2] <= "06"]
+SMALL = ["--layers", "1", "--d-model", "32", "--d-ff", "64", "--heads", "2", "--batch-tokens", "256", "--device", "cpu"]
+
+
+def as_cell(code: str, names: dict, number: int) -> None:
+    """Executes code as a notebook cell does: in __main__, its source in linecache."""
+    filename = f"/tmp/ipykernel_2/{number}.py"
+    linecache.cache[filename] = (len(code), None, code.splitlines(keepends=True), filename)
+    exec(compile(code, filename, "exec"), names)
+
+
+def imports_of(cells) -> str:
+    """What a chapter's lesson cells import, and what they take from earlier chapters by `yours`."""
+    taken = []
+    for cell in cells:
+        for node in ast.parse(cell.text).body if cell.kind == "code" and cell.role != "exercise" else ():
+            by_yours = isinstance(node, ast.Assign) and "yours(" in ast.unparse(node.value)
+            if isinstance(node, ast.Import | ast.ImportFrom) or by_yours:
+                taken.append(ast.unparse(node))
+    return "\n".join(taken)
+
+
+@pytest.fixture(scope="module")
+def folder(tmp_path_factory):
+    """A learner's folder after all exercises of chapters 01 to 06 were passed with the solutions."""
+    home = tmp_path_factory.mktemp("learner")
+    with pytest.MonkeyPatch.context() as patch, redirect_stdout(io.StringIO()):
+        patch.setenv("ATTENTION_REBUILT_HOME", str(home))
+        carrying._passing.clear()
+        number = 0
+        for path in BUILDING:
+            names = {"__name__": "__main__"}
+            cells = read_source(path).cells
+            as_cell(f"import torch\n{imports_of(cells)}", names, number)
+            for cell in (cell for cell in cells if cell.role == "exercise"):
+                number += 1
+                as_cell(cell.text, names, number)
+                report = check(cell.exercise, names[exercise(cell.exercise).name])
+                assert report.passed, report
+                assert any("Carried forward" in note for note in report.notes), report.notes
+        yield home
+
+
+@pytest.fixture
+def utils(folder, tmp_path, monkeypatch, capsys):
+    """Runs `python -m utils ARGUMENTS` as that learner; returns (exit status, output, error output)."""
+    monkeypatch.setenv("ATTENTION_REBUILT_HOME", str(folder))
+    monkeypatch.chdir(tmp_path)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["utils", *map(str, arguments)])
+        try:
+            main()
+            status = 0
+        except SystemExit as end:
+            status = end.code or 0
+        return status, *capsys.readouterr()
+
+    return run
+
+
+def test_every_part_of_the_model_is_the_learners_own(folder, monkeypatch):
+    monkeypatch.setenv("ATTENTION_REBUILT_HOME", str(folder))
+    parts, told = parts_from()
+    assert len(told) == len(fields(Parts))
+    for field in fields(Parts):
+        assert part_exercise(field.name), field.name
+        own = getattr(parts, field.name)
+        assert own.__module__.startswith("my_transformer"), field.name
+
+
+def test_it_trains_translates_and_is_resumed(utils, tmp_path):
+    run = tmp_path / "own"
+    status, out, err = utils("train", "--model", "mine", *SMALL, "--updates", 20, "--out", run)
+    assert status == 0, err
+    assert "yours, exercise 4.4" in out and (run / "my_transformer" / "chapter_04.py").is_file()
+    status, out, err = utils("translate", "--run", run, "--beam", 1, "the dog sleeps .")
+    assert status == 0 and out.strip(), err
+    status, out, err = utils("resume", run)
+    assert status == 0 and "complete" in out
+    (run / "model.safetensors").unlink()
+    (run / "checkpoints" / "update-0000020.safetensors").unlink()
+    status, out, err = utils("resume", run)
+    assert status == 0 and "yours, exercise 4.4" in out, err
+
+
+def test_what_was_trained_does_not_change_with_later_code(utils, folder, tmp_path):
+    run = tmp_path / "own"
+    status, _, err = utils("train", "--model", "mine", *SMALL, "--updates", 2, "--out", run)
+    assert status == 0, err
+    later = folder / "my_transformer" / "chapter_04.py"
+    text = later.read_text(encoding="utf-8")
+    try:
+        later.write_text(text.replace("class MultiHeadAttention", "class Broken"), encoding="utf-8")
+        status, _, err = utils("translate", "--run", run, "--beam", 1, "the dog sleeps .")
+        assert status == 0, err
+        status, _, err = utils("train", "--model", "mine", *SMALL, "--updates", 2, "--out", tmp_path / "other")
+        assert status == 1 and "still lacks attention (exercise 4.4" in err
+    finally:
+        later.write_text(text, encoding="utf-8")
