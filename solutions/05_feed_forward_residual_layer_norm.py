@@ -568,8 +568,8 @@ assert len(dropouts) == 6 * 2 + 6 * 3 + 1
 # %% tags=["machine"]
 from utils.training import train_briefly
 
-run = train_briefly(parts=mine, d_model=64, d_ff=128, warmup=80, peak=6e-3, updates=250, device="cpu", report=None)
-print(f"validation loss {run.valid_loss:.2f} nats per word after 250 updates")
+translator = train_briefly(parts=mine, d_model=64, d_ff=128, warmup=80, peak=6e-3, updates=250, device="cpu", report=None)
+print(f"validation loss {translator.valid_loss:.2f} nats per word after 250 updates")
 
 # %% [markdown]
 # The second encoder layer on 400 validation sentences: how often does each of its 128 units fire, before and after?
@@ -578,7 +578,7 @@ print(f"validation loss {run.valid_loss:.2f} nats per word after 250 updates")
 from utils.text import source_batch
 from utils.transformer.masks import padding_mask
 
-ids = source_batch(run.tokeniser, [source for source, _ in run.corpus.split("valid")[:400]])
+ids = source_batch(translator.tokeniser, [source for source, _ in translator.corpus.split("valid")[:400]])
 words = ids[ids != 0]  # (tokens,): padding left out
 
 
@@ -594,8 +594,8 @@ def unit_values(model, layer=1):
 
 
 torch.manual_seed(1)
-fresh = Transformer(run.model.config, mine).eval()
-values = {"fresh": unit_values(fresh), "trained": unit_values(run.model)}
+fresh = Transformer(translator.model.config, mine).eval()
+values = {"fresh": unit_values(fresh), "trained": unit_values(translator.model)}
 shares = {name: (units > 0).float().mean(0) for name, units in values.items()}  # (d_ff,) each
 assert 0.45 < shares["fresh"].mean() < 0.55 and shares["trained"].mean() < 0.4
 
@@ -603,12 +603,10 @@ assert 0.45 < shares["fresh"].mean() < 0.55 and shares["trained"].mean() < 0.4
 with house_style():
     figure = NotebookFigure(figsize=(9, 2.8), layout="constrained")
     axes = figure.subplots()
-    for (name, share), colour in zip(shares.items(), ("#5f5f5f", "#0072B2")):
-        axes.hist(share.tolist(), bins=[i / 25 for i in range(26)], color=colour, alpha=0.75)
-        label = f"{name}: {share.mean():.0%} on average"
-        axes.annotate(label, (share.mean().item(), 1), xycoords=("data", "axes fraction"), color=colour, ha="center",
-                      xytext=(0, -4), textcoords="offset points", va="top")
-    axes.set(xlabel="share of words at which a unit fires", ylabel="units (of 128)", xlim=(0, 1), ylim=(0, 60))
+    for (name, share), colour, at in zip(shares.items(), ("#8a8a8a", "#0072B2"), (0.75, 0.28)):
+        axes.hist(share.tolist(), bins=[i / 25 for i in range(26)], color=colour, alpha=0.8)
+        axes.text(at, 22, f"{name}: {share.mean():.0%} on average", color=colour, ha="center")
+    axes.set(xlabel="share of words at which a unit fires", ylabel="units (of 128)", xlim=(0, 1), ylim=(0, 26))
     figure.suptitle("Training makes the inner units choosy", weight="bold")
 figure
 
@@ -622,7 +620,7 @@ from collections import Counter
 units = values["trained"]
 for unit in shares["trained"].argsort()[:8].tolist():
     strongest = units[:, unit].topk(30).indices
-    found = Counter(run.tokeniser.decode([int(words[at])]) or "(end)" for at in strongest).most_common(5)
+    found = Counter(translator.tokeniser.decode([int(words[at])]) or "(end)" for at in strongest).most_common(5)
     print(f"unit {unit:3}, {shares['trained'][unit]:4.0%} of words:", ", ".join(f"{word} ×{n}" for word, n in found))
 
 # %% [markdown]
@@ -650,7 +648,7 @@ class NoResidual(nn.Module):
         return self.normalise(sublayer(x))
 
 
-batch = next(TokenBatches(run.corpus.split("train"), run.tokeniser, 512, seed=1).epoch(0))
+batch = next(TokenBatches(translator.corpus.split("train"), translator.tokeniser, 512, seed=1).epoch(0))
 KINDS = {"post-norm": ("post", mine), "pre-norm": ("pre", mine), "no residual": ("post", Parts(residual=NoResidual))}
 
 
@@ -659,7 +657,7 @@ def fresh_model(kind, layers, seed):
     norm, parts = KINDS[kind]
     torch.manual_seed(seed)
     sizes = dict(d_model=64, d_ff=256, heads=4, dropout=0.0)
-    return Transformer(TransformerConfig(run.tokeniser.vocab_size, layers=layers, norm=norm, **sizes), parts)
+    return Transformer(TransformerConfig(translator.tokeniser.vocab_size, layers=layers, norm=norm, **sizes), parts)
 
 
 # %%
@@ -684,16 +682,21 @@ for kind in KINDS:
 COLOURS = {"post-norm": "#D55E00", "pre-norm": "#0072B2", "no residual": "#5f5f5f"}
 with house_style():
     figure = NotebookFigure(figsize=(9, 3.6), layout="constrained")
-    for axes, depth in zip(figure.subplots(1, 2, sharey=True), (6, 12)):
-        for kind, colour in COLOURS.items():
-            series = [max(norm, 1e-9) for norm in norms[kind, depth]]
-            axes.semilogy(range(1, depth + 1), series, "o-", color=colour)
-            at, above = (2, 0) if kind == "no residual" else (1, 1 if kind == "pre-norm" else -1)
-            axes.annotate(kind, (at, series[at - 1]), xytext=(0, 9 * above if above else 8), color=colour,
-                          textcoords="offset points", va="center")
-        axes.set(title=f"{depth} layers", xlabel="decoder layer (1 is farthest from the loss)", ylim=(2e-10, 30))
-        axes.set_xticks(range(1, depth + 1))
-    figure.axes[0].set_ylabel("norm of the gradient at W_2\n(10⁻⁹ stands for anything below)")
+    with_control, closer = figure.subplots(1, 2)
+    for kind, colour in COLOURS.items():
+        series = [max(norm, 1e-9) for norm in norms[kind, 12]]
+        with_control.semilogy(range(1, 13), series, "o-", color=colour, label=kind)
+        for depth, style in ((12, "o-"), (6, "o:")) if kind != "no residual" else ():
+            closer.semilogy(range(1, depth + 1), norms[kind, depth], style, color=colour)
+    for kind, at in (("pre-norm", (1.2, 1.5)), ("post-norm", (1.2, 3e-3)), ("no residual", (4, 3e-9))):
+        with_control.text(*at, kind, color=COLOURS[kind])
+    closer.text(6.2, 1.15, "6 layers", color="#5f5f5f", ha="right")
+    closer.text(12.2, 1.5, "post-norm, 12 layers", color=COLOURS["post-norm"], ha="right")
+    closer.text(12.2, 0.13, "pre-norm, 12 layers", color=COLOURS["pre-norm"], ha="right")
+    with_control.set(title="12 layers, with the control", ylabel="norm of the gradient at W_2\n(10⁻⁹: that or less)", ylim=(2e-10, 50))
+    closer.set(title="The same, closer, and with 6 layers", ylim=(0.015, 3))
+    for axes in (with_control, closer):
+        axes.set(xlabel="decoder layer (1 is farthest from the loss)", xticks=range(1, 13))
     figure.suptitle("Without the addition nothing arrives; post-norm fades with depth, pre-norm does not", weight="bold")
 figure
 
@@ -709,7 +712,7 @@ print(f"post-norm: {1 / fading:.0f}-fold over 12 layers and 33 norms, {fading **
 # still gets a fifth of the last one's gradient. Over 12 layers it fades to a fiftieth or less. The reason is the 1/σ of
 # Exercise 5.2: a post-norm stream has deviation 1 after each norm, a sub-layer adds to it, the next norm divides by the
 # deviation of the sum, and hands back a gradient so many times smaller. With pre-norm no norm stands on the stream.
-# What happens to the deviations?
+# The deviations:
 
 # %%
 def deviations(kind, layers=12):
@@ -724,13 +727,13 @@ def deviations(kind, layers=12):
 
 
 post, pre = deviations("post-norm"), deviations("pre-norm")
-print(f"post-norm: {post.mean():.2f} on average, at each of {len(post)} norms")
+print(f"post-norm: {post.mean():.2f} on average at {len(post)} norms; the stream alone would keep {1 / post.mean():.2f} a norm")
 print(f"pre-norm: grows from {pre[0]:.1f} at the first norm to {pre[-1]:.1f} at the last")
 assert 1.1 < post.mean() < 1.6 and pre[-1] > 3 * pre[0]
 
 # %% [markdown]
-# Pre-norm has its own price: the stream grows, each sub-layer's contribution does not, so that late layers change it
-# less and less.
+# The sub-layers hand something back as well, so that more arrives than the stream alone would bring. Pre-norm has its
+# own price: the stream grows, a sub-layer's contribution does not, so that late layers change it less and less.
 #
 # **And without the addition?** In the decoder nothing arrives. The forward pass shows why. Attention averages, and an
 # average of averages soon is the same for every position (Dong et al. 2021). How alike are two positions of a sentence
@@ -761,11 +764,23 @@ assert likeness("no residual")[1] > 0.99 > likeness("post-norm")[-1]
 #
 # > **Paper (§5.3).** The learning rate rises linearly over the first 4000 updates, then falls. Why, it does not say.
 #
-# > **Since 2017.** Xiong et al. (2020): a post-norm Transformer has large gradients near its output at initialisation,
-# > and without warm-up its training fails; a pre-norm one can do without.
+# > **Since 2017.** Xiong et al. (2020): at initialisation the last layers of a post-norm Transformer have gradients whose
+# > size does not depend on the depth N; with pre-norm they shrink as 1/√N. Large steps from large gradients are what
+# > ruins post-norm without warm-up; pre-norm can do without.
 #
-# Nobody can tell before trying, for Adam divides each gradient by its own size, so that neither a small nor a large
-# gradient need matter. We train translators of six layers on the embedded corpus: post-norm and pre-norm, with 80 updates
+# The first half can be read off the gradients above: the last decoder layer, as the depth grows from 2 to 12.
+
+# %%
+for kind in ("post-norm", "pre-norm"):
+    last = [norms[kind, depth][-1] for depth in depths]
+    print(f"{kind:10}", "  ".join(f"{norm:.2f}" for norm in last), f"  shrinks {last[0] / last[-1]:.1f}-fold")
+print(f"1/√N shrinks {(12 / 2) ** 0.5:.1f}-fold")
+assert 0.6 < norms["post-norm", 2][-1] / norms["post-norm", 12][-1] < 1.6
+assert 1.8 < norms["pre-norm", 2][-1] / norms["pre-norm", 12][-1] < 3.2
+
+# %% [markdown]
+# That holds. Whether it decides a training is another matter, for Adam divides each gradient by its own size, so that
+# neither a small nor a large one need harm. We train translators of six layers on the embedded corpus: post-norm and pre-norm, with 80 updates
 # of warm-up and with none, a constant rate afterwards, at four rates, with three seeds each.
 #
 # These 48 runs are **recorded**: the file names command, versions and hardware. Set the switch to train them again.
@@ -787,6 +802,25 @@ def final_losses(norm, warm_up, rate):
     return [run["valid"] for run in runs if (run["norm"], run["warm_up"], run["rate"]) == (norm, warm_up, rate)]
 
 
+# %% [markdown]
+# One number to compare with: a model that ignores the source and everything before, and knows only how frequent each
+# word is, has the entropy of the word frequencies as its loss.
+
+# %%
+from utils.transformer.masks import BEGIN
+
+
+def frequencies(split):
+    """How often each id is to be predicted in a split of the corpus: (vocab_size,)."""
+    ids = TokenBatches(translator.corpus.split(split), translator.tokeniser, 4096).target.flat
+    ids = ids[ids != BEGIN]  # which is never predicted
+    return torch.bincount(ids, minlength=translator.tokeniser.vocab_size).double()
+
+
+learnt, met = frequencies("train"), frequencies("valid")
+by_frequency = -(met / met.sum() * ((learnt + 1e-3) / learnt.sum()).log()).sum().item()
+print(f"by word frequencies alone: {by_frequency:.2f} nats per word")
+
 # %%
 rates = sorted({run["rate"] for run in runs})
 print("validation loss (nats per word), mean of three seeds\nrate               ", *(f"{rate:8}" for rate in rates))
@@ -797,3 +831,148 @@ for norm in ("post", "pre"):
             mean[norm, warm_up, rate] = sum(final_losses(norm, warm_up, rate)) / 3
         row = "".join(f"{mean[norm, warm_up, rate]:9.2f}" for rate in rates)
         print(f"{norm + '-norm':9} {'warm-up' if warm_up > 1 else 'none':10}{row}")
+
+# %%
+STYLES = {("post", 80): "o-", ("post", 1): "o:", ("pre", 80): "s-", ("pre", 1): "s:"}
+names = {("post", 80): "post-norm, warm-up", ("post", 1): "post-norm, none", ("pre", 80): "pre-norm, warm-up", ("pre", 1): "pre-norm, none"}
+with house_style():
+    figure = NotebookFigure(figsize=(9, 3.8), layout="constrained")
+    curves, ends = figure.subplots(1, 2)
+    for (norm, warm_up), style in STYLES.items():
+        colour = COLOURS[f"{norm}-norm"]
+        shown = next(r for r in runs if (r["norm"], r["warm_up"], r["rate"], r["seed"]) == (norm, warm_up, 2e-3, 1))
+        curves.plot(*zip(*shown["train"]), style[1:], color=colour, label=names[norm, warm_up])
+        ends.plot(rates, [mean[norm, warm_up, rate] for rate in rates], style, color=colour, label=names[norm, warm_up])
+        for rate in rates:
+            ends.plot([rate] * 3, final_losses(norm, warm_up, rate), ".", color=colour, markersize=3)
+    ends.axhline(by_frequency, color="#5f5f5f", linewidth=0.8)
+    ends.text(rates[0], by_frequency + 0.03, "word frequencies alone", color="#5f5f5f", va="bottom")
+    ends.set(xscale="log", xlabel="learning rate after the warm-up", ylabel="validation loss (nats per word)", title="After 240 updates")
+    ends.set_xticks(rates, [f"{rate:g}" for rate in rates])
+    ends.minorticks_off()
+    curves.set(xlabel="update", ylabel="training loss, smoothed targets (nats per word)", title="Rate 0.002, seed 1")
+    curves.legend(frameon=False)
+    figure.suptitle("MESSAGE", weight="bold")
+figure
+
+# %% [markdown]
+# VERDICT
+
+# %% [markdown]
+# ## Since 2017
+#
+# **Pre-norm** is what most models since GPT-2 do. **RMSNorm** (Zhang and Sennrich 2019) leaves out the mean and the bias:
+# x / √(mean of x² + ε) · γ. Dividing is what keeps the stream's size in hand; subtracting the mean turned out to be
+# dispensable, and one pass over the numbers is saved. Llama, T5 and most others have it.
+#
+# ### Exercise 5.6 · RMSNorm (optional)
+#
+# Difficulty 2 · 10 minutes · 1 point.
+
+# %%
+# Exercise 5.6: RMSNorm
+class RMSNorm(nn.Module):
+    """x / √(mean of x² + ε) · gain, over the last axis (Zhang and Sennrich 2019)."""
+
+    def __init__(self, d_model, epsilon=1e-5):
+        super().__init__()
+        ### BEGIN SOLUTION
+        self.epsilon = epsilon
+        self.gain = nn.Parameter(torch.ones(d_model))
+        ### END SOLUTION
+
+    def forward(self, x):
+        """x: (..., d_model). Returns the same shape."""
+        ### BEGIN SOLUTION
+        mean_square = x.square().mean(dim=-1, keepdim=True)
+        return x / (mean_square + self.epsilon).sqrt() * self.gain
+        ### END SOLUTION
+
+
+# %%
+check("5.6", RMSNorm)
+
+# %%
+hint("5.6")
+
+# %% [markdown]
+# Of a position whose mean is 0 both norms make the same. They part where it is not: a shift of all features, which layer
+# norm takes away, stays.
+
+# %%
+torch.manual_seed(6)
+x = torch.randn(4, 64)
+x = x - x.mean(-1, keepdim=True)
+assert torch.allclose(RMSNorm(64)(x), LayerNorm(64)(x), atol=1e-6)
+shifted = RMSNorm(64)(x + 2)
+print(f"after a shift by 2 the mean is {LayerNorm(64)(x + 2).mean().abs():.2f} behind layer norm, {shifted.mean():.2f} behind RMSNorm")
+assert torch.allclose(RMSNorm(64)(3 * x), RMSNorm(64)(x), atol=1e-4)
+
+# %% [markdown]
+# **SwiGLU** (Shazeer 2020) replaces the ReLU by a product. One matrix makes candidates, x V; a second makes a gate for each
+# of them, SiLU(x W), where SiLU(z) = z · sigmoid(z) is a ReLU with a rounded corner (`torch.nn.functional.silu`); the
+# two are multiplied number by number, and W_2 brings the product back. There are no biases:
+#
+# > (SiLU(x W) ⊙ x V) W_2
+#
+# Three matrices in place of two. So that the count stays that of Eq. 2, the inside is made narrower: 3 · d_model · w =
+# 2 · d_model · d_ff, so w = 2/3 · d_ff, rounded down.
+#
+# ### Exercise 5.7 · SwiGLU (optional)
+#
+# Difficulty 3 · 15 minutes · 2 points.
+#
+# The constructor gets the d_ff of Eq. 2 and makes the inside `2 * d_ff // 3` wide. Call the layers `gate` (W), `inner` (V)
+# and `outer` (W_2).
+
+# %%
+# Exercise 5.7: SwiGLU
+class SwiGLU(nn.Module):
+    """(SiLU(x W) ⊙ x V) W_2 without biases, with as many parameters as Eq. 2 with d_ff (Shazeer 2020)."""
+
+    def __init__(self, d_model, d_ff):
+        super().__init__()
+        ### BEGIN SOLUTION
+        width = 2 * d_ff // 3  # three matrices of two thirds of the width
+        self.gate = nn.Linear(d_model, width, bias=False)
+        self.inner = nn.Linear(d_model, width, bias=False)
+        self.outer = nn.Linear(width, d_model, bias=False)
+        ### END SOLUTION
+
+    def forward(self, x):
+        """x: (..., d_model). Returns the same shape."""
+        ### BEGIN SOLUTION
+        return self.outer(F.silu(self.gate(x)) * self.inner(x))
+        ### END SOLUTION
+
+
+# %%
+check("5.7", SwiGLU)
+
+# %%
+hint("5.7")
+
+# %%
+count = sum(parameter.numel() for parameter in SwiGLU(512, 2048).parameters())
+print(f"SwiGLU {count:,} parameters, Eq. 2 {feed_forward:,}: {count / feed_forward - 1:+.2%}")
+assert abs(count / feed_forward - 1) < 0.01
+
+# %% [markdown]
+# Both fit into the same model as a part: `Parts(layer_norm=RMSNorm, feed_forward=SwiGLU)`. Try them with
+# `train_briefly` if you have a minute.
+
+# %% [markdown]
+# ## Recap
+#
+# * Layer norm takes one position at a time: minus its mean, divided by √(biased variance + ε), times gain, plus bias.
+#   Batch norm would let padding and neighbours in.
+# * Its gradient sums to zero, stands at right angles to x, and is divided by σ.
+# * The feed-forward network works on each position alone, is two convolutions of width 1, and holds two thirds of an
+#   encoder layer's parameters.
+# * A residual connection adds; dropout goes on what is added, never on the sum. Post-norm normalises the stream, pre-norm
+#   what is read from it.
+# * RECAPLAST
+#
+# Next: chapter 06 puts the layers together. To read on: Ba, Kiros and Hinton (2016), "Layer Normalization"; Xiong et al.
+# (2020), "On Layer Normalization in the Transformer Architecture"; Geva et al. (2021), "Transformer Feed-Forward Layers
+# Are Key-Value Memories".
