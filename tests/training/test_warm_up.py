@@ -8,7 +8,6 @@ import pytest
 from utils.text import load_corpus
 from utils.training.warm_up import NORMS, RATES, SEEDS, WARM_UPS, as_text, recorded, train_grid
 
-
 SMALL = dict(layers=1, d_model=16, d_ff=16, heads=2, updates=20, batch_tokens=64)
 
 

@@ -14,6 +14,7 @@ from utils.transformer import (
     fused_attention,
     scaled_dot_product_attention,
 )
+from utils.transformer.dropout import FusedDropout
 from utils.transformer.fused import stacked
 
 MASK_SHAPES = [
@@ -134,3 +135,10 @@ def test_fused_layer_norm_equals_clear(dtype):
     fused.load_state_dict(clear.state_dict())
     x = (3 + 2 * torch.randn(2, 5, 6, dtype=dtype)).requires_grad_()
     assert_same(fused(x), clear(x), [x], 2e-5 if dtype == torch.float32 else 1e-11)
+
+
+@pytest.mark.parametrize("share", [1e-7, 0.3, 0.9, 1 - 1e-7, 1.0])
+def test_cheap_dropout_drops_the_share_it_is_told(share):
+    torch.manual_seed(0)
+    dropped = FusedDropout(share)(torch.ones(20_000)) == 0
+    assert abs(dropped.double().mean().item() - share) < 0.02

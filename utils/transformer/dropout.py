@@ -12,7 +12,8 @@ class FusedDropout(nn.Dropout):
 
     def forward(self, x: Tensor) -> Tensor:
         """x: any shape. Returns the same shape."""
-        if not self.training or self.p == 0 or x.device.type != "cpu":
+        everything = round(self.p * 65536) == 65536  # a bound that 16 bits cannot hold
+        if not self.training or self.p == 0 or everything or x.device.type != "cpu":
             return super().forward(x)
         return _CheapDropout.apply(x, self.p)
 

@@ -31,7 +31,6 @@ def feed_forward_cases(generator: Generator) -> list[Case]:
         Case("gradients", drawn(2, 3, 4), build=(4, 9), gradients=True),
         Case("narrower inside than outside", drawn(2, 3, 8), build=(8, 3), part=EDGE),
         Case("zeros", (torch.zeros(1, 2, 4),), build=(4, 9), part=EDGE, traits=("the input is 0",)),
-        Case("as built", drawn(2, 4), build=(4, 9), observe="parameters", part=EDGE),
     ]
 
 

@@ -241,6 +241,11 @@ LAYER_NORM_GRADIENT = (
         "In the last term you use x − mean where h = (x − mean) / σ belongs.",
     ),
     Misconception(
+        "ε not from the argument",
+        lambda x, gradient, gain, epsilon=1e-5: passing_back(right_formula)(x, gradient, gain),
+        "Your ε is always 1e-5. Use the argument `epsilon`.",
+    ),
+    Misconception(
         "ε forgotten",
         epsilon_forgotten,
         "Your σ is √variance, without ε: the forward pass divides by √(variance + ε), so the way back does too.",
