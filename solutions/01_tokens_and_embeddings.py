@@ -202,11 +202,13 @@ figure
 # By hand, with a space at the beginning of a word written ▁: two words, seen 5 and 3 times.
 
 # %%
+from itertools import pairwise
+
 words = {tuple("▁see"): 5, tuple("▁seen"): 3}
 pairs = Counter()
 for symbols, count in words.items():
-    for left, right in zip(symbols, symbols[1:]):
-        pairs[left, right] += count
+    for pair in pairwise(symbols):
+        pairs[pair] += count
 print(pairs)
 
 # %% [markdown]
@@ -225,9 +227,6 @@ print(pairs)
 
 # %%
 # Exercise 1.2: one merge of byte-pair encoding
-from itertools import pairwise
-
-
 def bpe_step(words):
     """One step of byte-pair encoding (§5.1; Sennrich et al. 2016): the most frequent pair becomes one symbol.
 
@@ -297,15 +296,15 @@ first = next(i for i, (mine, other) in enumerate(zip(merges, library)) if mine !
 print(f"equal up to merge {first}; then {merges[first]} here, {library[first]} there")
 
 # %% [markdown]
-# Frequent words are whole after 300 merges, the guests are in pieces that other words have lent them.
+# Frequent words are whole after 100 merges, the guests are in pieces that other words have lent them.
 
 # %%
 from utils.plots.tokens import growing_pieces
 
 shown = ["▁the", "▁nicht", *guests]
 by_spelling = [{"".join(symbols): symbols for symbols in stage} for stage in stages]
-rows = [(f"{n} merges", [by_spelling[n][word] for word in shown]) for n in (0, 10, 30, 100, 200, 300)]
-print("after 300 merges:", rows[-1][1])
+rows = [(f"{n} merges", [by_spelling[n][word] for word in shown]) for n in (0, 10, 30, 60, 100)]
+print("after 100 merges:", rows[-1][1])
 growing_pieces(rows, "Frequent words grow together; words never seen are made of pieces that were")
 
 # %% [markdown]
@@ -617,10 +616,20 @@ for result in run["results"]["runs"]:
     after.setdefault(result["start"], []).append((result["loss_before"], result["loss_after"]))
 for start, pairs in after.items():
     before, ends = zip(*pairs)
-    print(f"{start:36} before {sum(before) / 3:6.2f}   after {'  '.join(f'{loss:.3f}' for loss in ends)}")
+    print(f"{start:37}before {sum(before) / 3:6.2f}   after {'  '.join(f'{loss:.2f}' for loss in ends)}")
+chosen, *others = after.values()
+assert max(end for _, end in chosen) < 0.5 < 0.9 < min(end for other in others for _, end in other)
 
 # %% [markdown]
-# SCALE VERDICT
+# **Verdict: it matters, after 600 updates still.** The paper's factor with a table from N(0, 1/d_model) stands at 0.43
+# nats in all three seeds; no other start comes below 0.9. Xavier's small vectors lag behind, at 0.95 to 1.67. Without
+# the factor the words are hardly heard beside the positions, and the loss stays above 4.3. Tables from N(0, 1) begin
+# eight and seventeen times as high as even guessing, with wild logits, and spend the updates on coming down.
+#
+# > **Note.** Two effects are mixed here. Adam moves every number of the table by about the same amount in an update,
+# > whatever its size, so the factor √d_model also lets an input vector move √d_model times as far. And the rate of
+# > learning was chosen for the first start. So the run says that the five are not equal under one recipe; it does not
+# > say what each could reach with a recipe and a patience of its own.
 #
 # ## Batches by token budget
 #
