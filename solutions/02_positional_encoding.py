@@ -521,10 +521,7 @@ class LearnedPositions(nn.Module):
         ### END SOLUTION
 
     def forward(self, embedded, start=0):
-        """embedded: (batch, length, d_model), the first at position `start`. Returns the same shape.
-
-        Raises ShapeError where a token would stand at position max_len or later.
-        """
+        """embedded: (batch, length, d_model), its first at `start`. Returns the same shape; ShapeError beyond max_len."""
         ### BEGIN SOLUTION
         end = start + embedded.size(1)
         if end > self.table.size(0):
