@@ -339,11 +339,10 @@ with house_style():
             for position in (start, start + 3):
                 angle = 2 * math.pi * position / wave
                 axes.plot([0, math.cos(angle)], [0, math.sin(angle)], color=colour, linewidth=0.8)
-                if i < 8:
-                    x, y = 1.2 * math.cos(angle), 1.2 * math.sin(angle)
-                    axes.text(x, y, position, color=colour, ha="center", va="center")
-        axes.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), xticks=[], yticks=[])
-        axes.set(xlabel="cosine →", ylabel="sine →" if i == 0 else "")
+                tip = 1.2 * math.cos(angle), 1.2 * math.sin(angle)
+                axes.text(*tip, position if i < 8 else "", color=colour, ha="center", va="center")
+        axes.set(aspect="equal", xlim=(-1.4, 1.4), ylim=(-1.4, 1.4), xticks=[], yticks=[], xlabel="cosine →")
+        axes.set_ylabel("sine →" if i == 0 else "")
         axes.spines[:].set_visible(False)
         axes.set_title(f"pair {i}: {wave:,.0f} tokens a turn", size=9, color=INK)
     figure.suptitle("Three tokens turn a hand by the same angle, from 0 (blue) and from 5 (orange)", weight="bold")
@@ -522,10 +521,7 @@ class LearnedPositions(nn.Module):
         ### END SOLUTION
 
     def forward(self, embedded, start=0):
-        """embedded: (batch, length, d_model), the first at position `start`. Returns the same shape.
-
-        Raises ShapeError where a token would stand at position max_len or later.
-        """
+        """embedded: (batch, length, d_model), its first at `start`. Returns the same shape; ShapeError beyond max_len."""
         ### BEGIN SOLUTION
         end = start + embedded.size(1)
         if end > self.table.size(0):
@@ -555,7 +551,7 @@ except Exception as error:
 # ## Test the claim: what is lost without positions
 #
 # Two small translators, English to German, alike in everything but the table that is added: your `sinusoidal_table`,
-# and one of zeros. Half a minute for both. The decoder has its causal mask in either case; it is the encoder that
+# and one of zeros. Less than a minute for both. The decoder has its causal mask in either case; it is the encoder that
 # becomes a reader of bags.
 
 # %%
@@ -692,12 +688,13 @@ with house_style():
         losses = [[run["loss_on_long"][str(position)] for position in range(28)] for run in runs[arm]]
         mean = torch.tensor(losses).mean(dim=0)
         right.plot(mean, color=arm_colours[arm])
-        right.annotate(arm, (27, mean[-1]), textcoords="offset points", xytext=(5, -3), color=arm_colours[arm])
+        down = {"sinusoidal": 3, "learned": -8, "none": -3}[arm]
+        right.annotate(arm, (27, mean[-1]), textcoords="offset points", xytext=(5, down), color=arm_colours[arm])
     right.axvline(longest - 0.5, color="#777777", linestyle=":")
     right.text(longest, 0.1, "beyond training", color="#777777")
     left.set(xlabel="test sentences begin at position", ylabel="BLEU on the test set", ylim=(0, 100))
     right.set(xlabel="position in the target (tokens)", ylabel="loss on long (nats)", ylim=(0, 4.2), xlim=(0, 34))
-    figure.suptitle("Told that they begin eight tokens later, short sentences are lost on either model", weight="bold")
+    figure.suptitle("Told to begin eight tokens later, the same short sentences are lost to both models", weight="bold")
 figure
 
 # %% [markdown]
@@ -707,9 +704,10 @@ figure
 # weights have learned to do with its values does not. (Far out, learned positions recover a little. Their untrained
 # rows are still small, so the model reads nearly as if there were none, and no place is better than a wrong one.)
 #
-# The right panel says the same of long sentences, whatever else is hard about them: early on positions help, beyond the
-# dotted line both models with positions do much worse than the one that never had any. Its decoder counts on nothing
-# but the causal mask, and its loss stays level.
+# The right panel says the same of long sentences, whatever else is hard about them. Early on positions help; from
+# position 12 or so both models with positions do worse than the one that never had any, whose decoder has nothing but
+# the causal mask to count on and whose loss stays level. (Its own translations are the worst all the same: it loses the
+# order of the source from the first word on, and here each token was predicted from the right ones before it.)
 
 # %%
 mean = {split: {arm: sum(values) / len(values) for arm, values in scores_of[split].items()} for split in scores_of}
@@ -732,8 +730,8 @@ assert beyond["none"] < min(beyond["sinusoidal"], beyond["learned"])
 # may let a model go on to longer sentences*: **does not hold here**. They lose less than learned positions on `long`,
 # with all three seeds, but more than half of the BLEU is gone, and the control shows that it is the positions. The
 # paper says "may", and did not test it. All this is a model of d_model 64 on a small language with sentences of up to
-# 15 words. Press et al. (2022) found the same of far larger language models: with sinusoids, and to a lesser degree with
-# rotary positions, they get worse soon beyond the length of their training.
+# 15 words. Press et al. (2022) found the same of far larger language models: with sinusoids, and to a lesser degree
+# with rotary positions, they get worse soon beyond the length of their training.
 
 # %% [markdown]
 # ## Since 2017
@@ -742,7 +740,7 @@ assert beyond["none"] < min(beyond["sinusoidal"], beyond["learned"])
 # Instead, in every layer, each pair of entries of every query and every key is turned by the angle of its position; the
 # values are left alone. If a query is turned by the angle of its place and a key by that of its own, the angle between
 # them changes by the difference, so their dot product depends on the offset alone. Most open language models since,
-# LLaMA among them, do it so; those that read very long texts raise the base.
+# LLaMA among them, do it so; those that read very long texts raise the base (LLaMA 3 takes 500 000).
 #
 # A vector (a, b) turned counter-clockwise by φ is (a cos φ − b sin φ, a sin φ + b cos φ). Which entries make a pair is
 # a convention: here, as in §3.5 and in the paper by Su et al., *neighbours*, 2i and 2i + 1. Some code pairs i with
