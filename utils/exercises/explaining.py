@@ -167,7 +167,7 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
         fits = all(close(got.double() / factor, want.double(), 1e-4) for (want, got), factor in factored)
         spread = max(factors) - min(factors)
         if fits and all(factor.isfinite() and factor != 0 for factor in factors) and abs(spread) < 1e-4:
-            factor = float(factors[0])
+            factor = float(factors[0].detach())
             if math.isclose(factor, -1, rel_tol=1e-4):
                 return f"Your {name}: the sign is wrong, and only the sign."
             return f"Every number of your {name} is {factor:.4g} times the expected one."
