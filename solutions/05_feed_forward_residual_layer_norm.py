@@ -46,7 +46,7 @@
 # |---|---|---|---|
 # | x | `x` | (batch, length, d_model) | the residual stream |
 # | γ, β | `gain`, `bias` | (d_model,) | what layer norm learns |
-# | ε | `epsilon` | a number, 10⁻⁵ | keeps it from dividing by zero |
+# | ε | `epsilon` | a number, 10⁻⁵ | keeps it from dividing by zero (the paper names none; PyTorch's default) |
 # | W_1, b_1 | `inner` | (d_model, d_ff), (d_ff,) | widens |
 # | W_2, b_2 | `outer` | (d_ff, d_model), (d_model,) | comes back |
 # | P_drop | `dropout` | a number | share of a sub-layer's output that is dropped |
@@ -447,6 +447,9 @@ print(f"without it {feed_forward:,} parameters would do what {512 * 512 + 512:,}
 # ### Exercise 5.4 · Two convolutions of width 1
 #
 # Difficulty 2 · 10 minutes · 1 point.
+#
+# Bring x into that order, convolve, ReLU, convolve again, and give it back as (batch, length, d_model). The weights
+# come ready for `conv1d`.
 
 # %%
 # Exercise 5.4: two convolutions of width 1
@@ -565,8 +568,8 @@ assert len(dropouts) == 6 * 2 + 6 * 3 + 1
 # ## See: what the inner units do
 #
 # A row of W_1 is a pattern that is looked for, the column of W_2 that belongs to it is what is written when it is found
-# (Geva et al. 2021 call them keys and values). In a fresh network a unit fires at about half of all positions, taken over
-# all units. We train a small translator of your modules for some seconds and count again.
+# (Geva et al. 2021 call them keys and values). In a fresh network a unit fires at half of all positions on average. We
+# train a small translator of your modules for some seconds and count again.
 
 # %% tags=["machine"]
 from utils.training import train_briefly
@@ -750,15 +753,19 @@ for kind in ("post-norm", "pre-norm"):
 
 # %%
 ratios, sigmas = passed_on("post-norm")
+expected = ratios[1, 1:].prod().item()
+print(f"what 11 attentions to the source leave: {expected:.2f}; the whole decoder left {fading:.2f}")
+assert expected / 3 < fading < 3 * expected
 assert 0.65 < ratios[1].log().mean().exp() < 0.8 and 1.3 < sigmas[1].mean() < 1.5
 assert all(0.9 < ratios[part].log().mean().exp() < 1.1 for part in (0, 2))
 
 # %% [markdown]
 # Self-attention and feed-forward hand back as much as their norm takes. The attention to the source does not: it adds
 # a vector as large as the stream, σ is √2, and since in a fresh model it reads nearly the same average whatever the
-# query, nothing comes back through it. So 1/√2 a layer is all that passes: 0.71¹¹ = 0.02. (Liu et al. 2020 found the
-# same difference between the two sides.) With pre-norm no norm stands on the stream, and the ratios are 1. It has its
-# own price: the stream grows, a sub-layer's contribution does not, so late layers change it less and less.
+# query, nothing comes back through it. About 1/√2 a layer is all that passes, and that alone explains the fading. (Liu
+# et al. 2020 found the same difference between the two sides.) With pre-norm no norm stands on the stream, and the
+# ratios are 1. It has its own price: the stream grows, a sub-layer's contribution does not, so late layers change it
+# less and less.
 #
 # **And without the addition?** In the decoder nothing arrives at all; in the encoder something does, but it is of no
 # use. The forward pass shows why: attention averages, and an average of averages soon is the same for every position
@@ -878,7 +885,7 @@ with house_style():
     ends.set_ylabel("validation loss (nats per word)")
     ends.set_xticks(rates, [f"{rate:g}" for rate in rates])
     ends.minorticks_off()
-    curves.set(xlabel="update", ylabel="training loss, smoothed targets (nats per word)", title="Rate 0.002, seed 1")
+    curves.set(xlabel="update", ylabel="training loss (nats per word)", title="Rate 0.002, seed 1")
     curves.legend(frameon=False)
     figure.suptitle("Without warm-up a high rate stops post-norm, and not pre-norm", weight="bold")
 figure
@@ -895,14 +902,14 @@ assert all(max(final_losses("pre", 1, rate)) < min(final_losses("post", 80, rate
 
 # %% [markdown]
 # **Verdict: holds here, for 240 updates of a narrow model.** At a low rate neither form needs warm-up. From 0.001 on
-# post-norm does; at 0.002 and 0.004 without it, all six runs end no better than by word frequencies alone, and at 0.004
-# the 80 updates of warm-up are too few as well. Pre-norm is better *without* up to 0.002, having made more large steps in
-# the same time; at 0.004 warm-up begins to pay there too. So "needs no warm-up" means: tolerates far higher rates from
-# the first update on.
+# post-norm does; without it, at 0.002 and 0.004 all six runs end no better than by word frequencies alone, and at 0.004
+# the 80 updates of warm-up are too few as well. Pre-norm is better *without* up to 0.002, having made more large steps
+# in the same time; at 0.004 warm-up begins to pay there too. So "needs no warm-up" means: tolerates far higher rates
+# from the first update on.
 #
-# Two things this does not show: that post-norm loses in the end (with warm-up and patience the paper trained it to its
-# results), and why Adam does not make up for large gradients. Liu et al. (2020) point to the first steps: Adam moves every
-# weight by about the rate, whatever its gradient, and a post-norm stack magnifies such a change.
+# This does not show that post-norm loses in the end: with warm-up and patience the paper trained it to its results. Nor
+# does it show why Adam, which undoes the size of gradients, does not help. Liu et al. (2020) point to the first steps:
+# Adam moves every weight by about the rate, whatever its gradient, and a post-norm stack magnifies such a change.
 
 # %% [markdown]
 # ## Since 2017
