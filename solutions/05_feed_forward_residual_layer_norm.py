@@ -340,7 +340,8 @@ print("by hand = by loop = autograd; no share along ones, none along x")
 # ## Feed-forward by hand and by loop
 #
 # Eq. 2 for one position with d_model = 2 and d_ff = 3: three inner units, each looking for a direction in x. A unit
-# whose direction does not fit is set to 0 and writes nothing; the others write their row of W_2 into the stream.
+# whose direction does not fit is set to 0 and writes nothing; the others write their row of W_2 into the stream. (Below,
+# as in `nn.Linear`, both matrices are turned over: that row is a column of `outer_weight`.)
 
 # %%
 inner_weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])  # (d_ff, d_model): a row for each unit
@@ -419,8 +420,8 @@ for d_ff, (perplexity, bleu, millions) in reported.items():
     print(f"d_ff = {d_ff // 512} d_model: perplexity {perplexity}, BLEU {bleu}, {millions} M (our count {ours:.1f} M)")
 
 # %% [markdown]
-# So four is a compromise, not an optimum: twice the width gives 0.4 BLEU for 25 million parameters more, half of it
-# costs 0.4 and saves 12 million. It has stayed the habit since.
+# So four is a compromise, not an optimum: twice the width gives 0.4 BLEU for 25 million parameters more, half the
+# width loses 0.4 and saves 12 million. It has stayed the habit since.
 #
 # **Why the ReLU?** Without it the two matrices are one (Question 5.c).
 
@@ -438,7 +439,7 @@ print(f"without it {feed_forward:,} parameters would do what {512 * 512 + 512:,}
 # %% [markdown]
 # ## The same as two convolutions
 #
-# > **Paper (§3.3).** Another way of describing this is as two convolutions with kernel size 1.
+# > **Paper (§3.3).** The feed-forward network can also be described as two convolutions of kernel size 1.
 #
 # A convolution slides a window along the sentence and multiplies what is in it with the same weights everywhere. A
 # window of width 1 holds one position: that is Eq. 2. `torch.nn.functional.conv1d(x, weight, bias)` wants channels
@@ -567,7 +568,7 @@ assert len(dropouts) == 6 * 2 + 6 * 3 + 1
 # %% [markdown]
 # ## See: what the inner units do
 #
-# A row of W_1 is a pattern that is looked for, the column of W_2 that belongs to it is what is written when it is found
+# A column of W_1 is a pattern that is looked for, the row of W_2 that belongs to it is what is written when it is found
 # (Geva et al. 2021 call them keys and values). In a fresh network a unit fires at half of all positions on average. We
 # train a small translator of your modules for some seconds and count again.
 
