@@ -62,12 +62,13 @@ QUESTIONS = (
         (
             Option(
                 "About as large: that is what residual connections are for.",
-                "With pre-norm it is. With post-norm each of the norms that stand on the path itself takes its share.",
+                "With pre-norm it is. With post-norm the norms stand on the path itself, and not all that they take "
+                "comes back through the sub-layers.",
             ),
             Option(
                 "A small fraction, some hundredths of it.",
-                "The norms stand on the path itself, 36 of them, and each shrinks what comes back a little. You will "
-                "measure it below, beside pre-norm and beside no residual connection at all.",
+                "The norms stand on the path itself. Of those behind the attention to the source each passes on only about "
+                "1/√2, and there are twelve. You will measure it below, beside pre-norm and beside no residual connection.",
                 right=True,
             ),
             Option(

@@ -108,8 +108,8 @@ RESIDUAL_MODULE = Exercise(
             "a share is dropped, number by number",
             _three_tenths_dropped,
             _the_rest_grows,
-            "With a dropout of 0.3, in training mode, three tenths of the sub-layer's numbers, each drawn by itself, should "
-            "be missing from the sum, and the others be divided by 0.7, so that the mean stays.",
+            "With a dropout of 0.3, in training mode, three tenths of the sub-layer's numbers, each drawn by itself, "
+            "should be missing from the sum, and the others be divided by 0.7, so that the mean stays.",
         ),
     ),
     returns=("output",),
