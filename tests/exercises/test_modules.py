@@ -172,3 +172,78 @@ def test_a_fill_of_the_exercises_own(made_module):
     exercise = made_module(FeedForward, lambda g: [Case("a", (normal(g, 2, 4),), build=(4, 6))])
     assert "parameters all" in examine(exercise, Fused).message
     assert examine(replace(exercise, fills=(fill,)), Fused).passed
+
+
+def test_modules_among_the_inputs_are_watched(made):
+    def output(model, x):
+        return model(x)
+
+    def left_in_training_mode(model, x):
+        return model.train()(x)
+
+    def trained(model, x):
+        with torch.no_grad():
+            model.gain.mul_(2)
+        return model(x) - model(x) / 2
+
+    def another_buffer(model, x):
+        model.register_buffer("seen", x)
+        return model(x)
+
+    def cases(generator):
+        model = LayerNorm(4).eval()
+        return [Case("one", (model, normal(generator, 2, 4))), Case("two", (model, normal(generator, 3, 4)))]
+
+    exercise = made(output, cases=cases)
+    assert examine(exercise, output).passed and examine(exercise, another_buffer).passed
+    message = examine(exercise, left_in_training_mode).message
+    assert "leaves `model` in another mode" in message and "in place" not in message
+    assert "changes its input `model.gain` in place" in examine(exercise, trained).message
+
+
+def test_the_random_state_is_watched_where_asked(made):
+    def twice(x):
+        return 2 * x
+
+    def with_dropout_tried(x):
+        torch.rand(3)
+        return 2 * x
+
+    def put_back(x):
+        with torch.random.fork_rng():
+            torch.rand(3)
+        return 2 * x
+
+    for kept in (False, True):
+        exercise = made(twice, cases=lambda g, kept=kept: [Case("a", (normal(g, 3),), random_kept=kept)])
+        assert examine(exercise, put_back).passed
+        report = examine(exercise, with_dropout_tried)
+        assert report.passed == (not kept)
+    assert "fork_rng" in report.message
+
+
+def test_a_scaled_answer_of_a_module_warns_of_nothing(made_module, recwarn):
+    class Doubled(LayerNorm):
+        def forward(self, x):
+            return 2 * super().forward(x)
+
+    assert "2 times" in examine(made_module(LayerNorm, norm_cases), Doubled).explanation
+    assert not list(recwarn)
+
+
+def test_weights_that_come_with_the_parts_are_filled_once(made_module):
+    built = []
+
+    class Counted(LayerNorm):
+        def __init__(self, width):
+            super().__init__(width)
+            built.append(width)
+
+        def forward(self, x):
+            return super().forward(x) + 1
+
+    def cases(generator):
+        return [Case("own weights", (normal(generator, 2, 4),), build=(4,), own_weights=True)]
+
+    assert not examine(made_module(LayerNorm, cases), Counted).passed
+    assert len(built) == 2  # once to check, once to look for an ignored input

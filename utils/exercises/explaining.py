@@ -162,6 +162,7 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
     for name, parts in _each_part(exercise, pairs):
         if not all(w.is_floating_point() and g.shape == w.shape and bool(g.isfinite().all()) for w, g in parts):
             continue
+        parts = [(want.detach(), got.detach()) for want, got in parts]  # what a module gives carries a graph
         factors = [(got.double() * want.double()).sum() / want.double().square().sum() for want, got in parts]
         factored = zip(parts, factors, strict=True)
         fits = all(close(got.double() / factor, want.double(), 1e-4) for (want, got), factor in factored)

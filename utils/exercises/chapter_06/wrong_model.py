@@ -1,7 +1,7 @@
 """What goes wrong with shifting right and with putting the model together (chapter 06), and what puts it right."""
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from utils.exercises.chapter_06.references import EncoderDecoder, shift_right
 from utils.exercises.declare import Misconception
@@ -13,12 +13,6 @@ from utils.transformer.masks import BEGIN, END, PADDING, causal_mask, padding_ma
 def begun(target: Tensor) -> Tensor:
     """BEGIN in front of all of target: (batch, length + 1)."""
     return torch.cat([target.new_full((target.size(0), 1), BEGIN), target], dim=1)
-
-
-def rolled(target: Tensor) -> tuple[Tensor, Tensor]:
-    decoder_input = target.roll(1, dims=1)
-    decoder_input[:, 0] = BEGIN
-    return decoder_input, target
 
 
 def first_word_lost(target: Tensor) -> tuple[Tensor, Tensor]:
@@ -155,6 +149,20 @@ def shifted_again(model, source, target):
     return EncoderDecoder.forward(model, source, shift_right(target)[0])
 
 
+class PartsInADictionary(nn.Module):
+    """The right wiring of parts that the module does not know of."""
+
+    def __init__(self, *parts):
+        super().__init__()
+        self.parts = dict(zip(("table", "places", "drop", "read", "write", "score"), parts, strict=True))
+
+    def forward(self, source, target):
+        table, places, drop, read, write, score = self.parts.values()
+        mask = padding_mask(source)
+        memory = read(drop(places(table(source))), mask)
+        return score(write(drop(places(table(target))), memory, causal_mask(target.size(1)), mask))
+
+
 def without_dropout(model, tokens):
     return model.positions(model.embedding(tokens))
 
@@ -180,14 +188,8 @@ WHOLE_MODEL = (
     Misconception(
         "no causal mask",
         wired(target_mask=lambda target: None),
-        "Your decoder gets no causal mask: each position sees the words it has to predict. "
-        "`causal_mask(target.size(1), target.device)` is the decoder's third argument.",
-    ),
-    Misconception(
-        "padding mask in place of the causal one",
-        wired(target_mask=padding_mask),
-        "Your target is masked for padding, not for the future: each position sees the words it has to predict. The "
-        "causal mask hides padding too, since padding stands at the end and nobody looks ahead.",
+        "Your decoder gets no causal mask: each position sees the words it has to predict. (A mask of the target's "
+        "padding does not help there.) `causal_mask(target.size(1), target.device)` is the decoder's third argument.",
     ),
     Misconception(
         "causal encoder",
@@ -227,6 +229,12 @@ WHOLE_MODEL = (
         wired(*[padding_mask, lambda target: causal_mask(target.size(1)), padding_mask],
               *[lambda model, tokens: model.positions(model.dropout(model.embedding(tokens)))] * 2),
         "Your dropout comes before the positions. It falls on the sum of both (§5.4): positions first.",
+    ),
+    Misconception(
+        "parts in a dictionary",
+        PartsInADictionary,
+        "Your parts stand in a plain dictionary or list, which a module does not look into: they are not among its "
+        "`parameters()`, and `.eval()` does not reach the dropout. Make each an attribute, or use `nn.ModuleDict`.",
     ),
     Misconception(
         "shifted again",
