@@ -83,29 +83,39 @@ def _unfit(exercise: Exercise, answer: Any, cases: list[Case]) -> str | None:
         return f"What you hand over is {what}: hand over the function itself, without calling it: {call}."
     if exercise.kind == "function" and inspect.isclass(answer) and issubclass(answer, nn.Module):
         return f"A class was handed over where a function is asked for: {call}."
-    return _unlike_signature(exercise, answer, cases) or forbidden_use(exercise, answer)
+    forward = getattr(answer, "forward", None) if inspect.isclass(answer) else None
+    return unlike_signature(exercise, _signature(answer), _signature(forward), cases) or forbidden_use(exercise, answer)
 
 
-def _unlike_signature(exercise: Exercise, answer: Callable, cases: list[Case]) -> str | None:
-    """Whether the answer can be called as the cases do; extra parameters with defaults are welcome."""
-    forms = [(exercise.name, inspect.signature(exercise.reference), answer)]
+def _signature(thing: Any) -> inspect.Signature | None:
+    """The parameters of something that can be called, where it tells them; a builtin does not."""
+    try:
+        return inspect.signature(thing)
+    except (TypeError, ValueError):
+        return None
+
+
+def unlike_signature(
+    exercise: Exercise, have: inspect.Signature | None, forward: inspect.Signature | None, cases: list[Case]
+) -> str | None:
+    """What is wrong with the parameters of an answer, or with those of a module's `forward` (self among them): None
+    where it can be called as the cases do. Extra parameters with defaults are welcome.
+    """
     calls = [(case.arguments, case.keywords) for case in cases]
     if exercise.kind == "module":
         calls = [(case.build, case.build_keywords) for case in cases]
-    if sentence := _unbound(*forms[0], calls):
+    if sentence := _unbound(exercise.name, inspect.signature(exercise.reference), have, calls):
         return sentence
-    if exercise.kind == "module" and inspect.isclass(answer) and callable(getattr(answer, "forward", None)):
+    if exercise.kind == "module":
         calls = [((None, *case.arguments), case.keywords) for case in cases if case.observe != "parameters"]
-        return _unbound("forward", inspect.signature(exercise.reference.forward), answer.forward, calls)
+        return _unbound("forward", inspect.signature(exercise.reference.forward), forward, calls)
     return None
 
 
-def _unbound(name: str, wanted: inspect.Signature, callable_: Callable, calls: list[tuple[tuple, Any]]) -> str | None:
-    try:
-        have = inspect.signature(callable_)
-    except (TypeError, ValueError):
-        return None  # a builtin that does not tell
-    for arguments, keywords in calls:
+def _unbound(
+    name: str, wanted: inspect.Signature, have: inspect.Signature | None, calls: list[tuple[tuple, Any]]
+) -> str | None:
+    for arguments, keywords in calls if have is not None else ():
         try:
             have.bind(*arguments, **keywords)
         except TypeError:

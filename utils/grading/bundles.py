@@ -38,7 +38,16 @@ def read_bundle(text: Any, probe: str) -> dict[str, Any]:
         if not isinstance(answer, dict) or not isinstance(outcomes, list) or len(outcomes) > 500:
             raise BundleError("it has another form than a probe gives it")
         return {"answer": answer, "outcomes": [_outcome(part) for part in outcomes]}
-    except (ValueError, TypeError, KeyError, IndexError, OverflowError, RecursionError, MemoryError, RuntimeError) as error:
+    except (
+        ValueError,
+        TypeError,
+        KeyError,
+        IndexError,
+        OverflowError,
+        RecursionError,
+        MemoryError,
+        RuntimeError,
+    ) as error:
         raise BundleError(f"it cannot be read ({type(error).__name__})") from None
 
 

@@ -19,14 +19,14 @@ HARMLESS = (
     ("utils.transformer.masks", "PADDING"), ("utils.transformer.masks", "UNKNOWN"), ("utils.transformer.masks", "BEGIN"),
     ("utils.transformer.masks", "END"), ("utils.transformer.config", "TransformerConfig"),
 )  # fmt: skip
-REFUSAL = '''
+REFUSAL = """
 
 def __getattr__(name):
     if name.startswith("__"):
         raise AttributeError(name)
     raise ImportError(f"{{name}} of {{__name__}} is left out while chapter {chapter:02d} is graded: an exercise of it "
                       "or of a later chapter asks for that, or for what is made of it.")
-'''
+"""
 FACADE = Path(__file__).parent / "inside" / "facade"
 INSIDE = Path(__file__).parent / "inside"
 OWN = ("__init__.py", "zygote.py", "kernels.py", "namespaces.py", "packing.py", "probe.py")

@@ -160,7 +160,9 @@ class _Matching:
             answer.state = "missing" if place is None else "open"
         if (place is None or opened) and elsewhere:
             answer.source, own = "", set()
-            answer.notes.append(f"`{answer.name}` was found in another cell than the exercise's, and was taken from it.")
+            answer.notes.append(
+                f"`{answer.name}` was found in another cell than the exercise's, and was taken from it."
+            )
         needed = set(names_read(answer.source)) | ({answer.name} - own)
         others = [fragment for fragment in self.pool if fragment.exercise != number]
         gathered = gather(needed - own, own, others, self._check_index(number))

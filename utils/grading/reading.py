@@ -46,7 +46,9 @@ def read_cells(data: bytes) -> Notebook:
     """Reads a notebook of nbformat 3 or 4. UnreadableError in one sentence."""
     content = _parsed(_text(data))
     if not isinstance(content, dict) or not ("cells" in content or "worksheets" in content):
-        raise UnreadableError("It is no notebook: it holds JSON, but no cells. Save the notebook itself and hand it in.")
+        raise UnreadableError(
+            "It is no notebook: it holds JSON, but no cells. Save the notebook itself and hand it in."
+        )
     notes = []
     if "cells" not in content:
         cells = _of_worksheets(content["worksheets"])
@@ -54,7 +56,9 @@ def read_cells(data: bytes) -> Notebook:
     else:
         cells = content["cells"]
     if not isinstance(cells, list):
-        raise UnreadableError("It is damaged: its `cells` are no list. Open it in JupyterLab, save it, hand it in again.")
+        raise UnreadableError(
+            "It is damaged: its `cells` are no list. Open it in JupyterLab, save it, hand it in again."
+        )
     found = [_cell(cell, index) for index, cell in enumerate(cells)]
     if broken := sum(cell is None for cell in found):
         notes.append(f"{broken} of its cells are damaged and were passed over.")
@@ -78,7 +82,9 @@ def _text(data: bytes) -> str:
     try:
         return data.decode(encoding)
     except UnicodeDecodeError as error:
-        raise UnreadableError(f"It is no text in UTF-8 or UTF-16 (byte {error.start}): is it really a notebook?") from None
+        raise UnreadableError(
+            f"It is no text in UTF-8 or UTF-16 (byte {error.start}): is it really a notebook?"
+        ) from None
 
 
 def _parsed(text: str) -> Any:
@@ -96,7 +102,9 @@ def _parsed(text: str) -> Any:
             sentence = f"It is cut off after {len(text):,} characters: hand it in again."
         else:
             at = getattr(error, "lineno", None)
-            sentence = f"It is damaged{f' in line {at}' if at else ''}: open it in JupyterLab, save it, hand it in again."
+            sentence = (
+                f"It is damaged{f' in line {at}' if at else ''}: open it in JupyterLab, save it, hand it in again."
+            )
         raise UnreadableError(sentence) from None
 
 
@@ -104,7 +112,9 @@ def _of_worksheets(worksheets: Any) -> list[Any]:
     cells: list[Any] = []
     for sheet in worksheets if isinstance(worksheets, list) else []:
         for cell in _mapping(sheet).get("cells", []):
-            cells.append({**cell, "source": cell.get("input", cell.get("source", ""))} if isinstance(cell, dict) else None)
+            cells.append(
+                {**cell, "source": cell.get("input", cell.get("source", ""))} if isinstance(cell, dict) else None
+            )
     return cells
 
 

@@ -130,8 +130,8 @@ class Slice:
         """Whether a definition is in."""
         return any(name in statements(module)[index].binds for index in self.chosen.get(module, ()))
 
-    def texts(self) -> dict[str, str]:
-        """The modules as source text, those first that others import from."""
+    def texts(self, less: "Slice | None" = None) -> dict[str, str]:
+        """The modules as source text, those first that others import from; without definitions that `less` has."""
         ordered: list[str] = []
 
         def visit(module: str) -> None:
@@ -145,12 +145,16 @@ class Slice:
 
         for module in sorted(self.chosen):
             visit(module)
-        return {module: self._text(module) for module in ordered}
+        return {module: text for module in ordered if (text := self._text(module, less))}
 
-    def _text(self, module: str) -> str:
-        parts = []
+    def _text(self, module: str, less: "Slice | None") -> str:
+        parts, known = [], less.chosen.get(module, set()) if less else set()
+        if self.chosen[module] <= known:
+            return ""
         for index in sorted(self.chosen[module]):
             node = statements(module)[index].node
+            if index in known and not isinstance(node, ast.Import | ast.ImportFrom):
+                continue
             if isinstance(node, ast.Import | ast.ImportFrom):
                 kept = [alias for alias in node.names if _name(alias) in self.aliases.get((module, index), ())]
                 node = ast.Import(kept) if isinstance(node, ast.Import) else ast.ImportFrom(node.module, kept, 0)

@@ -46,7 +46,12 @@ class Packer:
         if trouble is not None:
             lines = [_cut(line, 300) for line in trouble.lines[:6]]
             message = _cut(trouble.message)
-            packed["trouble"] = {"kind": trouble.kind, "name": _cut(trouble.name, 200), "message": message, "lines": lines}
+            packed["trouble"] = {
+                "kind": trouble.kind,
+                "name": _cut(trouble.name, 200),
+                "message": message,
+                "lines": lines,
+            }
         return packed
 
     def value(self, value: Any, depth: int = 0) -> list:

@@ -13,7 +13,7 @@ import time
 from types import ModuleType
 from typing import Any
 
-from graders_own.packing import Packer
+from .packing import Packer
 from utils.exercises.calling import Form, Outcome, Trouble, call_answer
 from utils.exercises.structure import kind_of
 from utils.exercises.surroundings import TooSlow, learner_lines, time_limit
