@@ -11,6 +11,7 @@ from collections.abc import Iterable
 from pathlib import Path
 
 from utils.grading.assemble import assemble
+from utils.grading.copies import answer_prints, like_solution
 from utils.grading.job import Job, Kernels
 from utils.grading.plugin import GradingPlugin
 from utils.grading.pristine import Pristine, of_this_release, pristine
@@ -41,6 +42,8 @@ class Grader:
         assembled = assemble(notebook, found)
         result = SubmissionResult(learner, found.number, file, digest, confined=self.confined)
         result.notes = [*notebook.notes, *_release_notes(notebook, found)]
+        result.prints = answer_prints(assembled.answers)
+        result.flags = like_solution(result.prints, found)
         for attempt in (1, 2):
             job = Job(assembled, self.secret, digest, self._kernels_for(found), self.times)
             try:

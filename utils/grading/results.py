@@ -54,6 +54,7 @@ class SubmissionResult:
     exercises: list[ExerciseResult] = field(default_factory=list)
     notes: list[str] = field(default_factory=list)
     flags: list[str] = field(default_factory=list)
+    prints: dict[str, dict[str, Any]] = field(default_factory=dict)  # what answers are compared by
     seconds: float = 0.0
     confined: bool = True
     version: int = VERSION
