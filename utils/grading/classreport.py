@@ -106,12 +106,12 @@ def _sentence(number: str, name: str) -> str:
 
 
 def _everybody(graded: Sequence[SubmissionResult], links) -> str:
-    rows = [
-        [_link(r, links), escape(r.chapter), " ".join(f"{e.number}: {e.points:g}" for e in r.exercises), f"{r.points:g}",
-         f"{r.seconds:.1f} s"]
-        for r in graded
-    ]  # fmt: skip
+    rows = [[_link(r, links), escape(r.chapter), _points(r), f"{r.points:g}", f"{r.seconds:.1f} s"] for r in graded]
     return "<h2>Everybody</h2>" + table(["Learner", "Chapter", "Points", "Total", "Time"], rows, {3, 4})
+
+
+def _points(result: SubmissionResult) -> str:
+    return " ".join(f"{e.number}: {e.points:g}" for e in result.exercises)
 
 
 def _link(result: SubmissionResult, links: Mapping[str, str]) -> str:

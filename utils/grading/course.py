@@ -16,9 +16,9 @@ from utils.grading.slicing import UTILS, Place, Slice, SliceError, module_file, 
 WHOLE = ("utils.errors", "utils.exercises.calling", "utils.exercises.structure", "utils.exercises.surroundings")
 # What answers of every chapter may use, whatever is being graded: names for ids and sizes, and no way to compute.
 HARMLESS = (
-    ("utils.transformer.masks", "PADDING"), ("utils.transformer.masks", "UNKNOWN"), ("utils.transformer.masks", "BEGIN"),
-    ("utils.transformer.masks", "END"), ("utils.transformer.config", "TransformerConfig"),
-)  # fmt: skip
+    *(("utils.transformer.masks", name) for name in ("PADDING", "UNKNOWN", "BEGIN", "END")),
+    ("utils.transformer.config", "TransformerConfig"),
+)
 REFUSAL = """
 
 def __getattr__(name):

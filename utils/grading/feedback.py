@@ -1,4 +1,4 @@
-"""The page that a learner gets back: what was tried, what came out, why, and a hint. Nobody else's data, no solution."""
+"""The page that a learner gets back: what was tried, what came out, why, a hint. Nobody else's data, no solution."""
 
 from utils.grading.pages import escape, listed, page, table
 from utils.grading.pristine import Pristine
@@ -30,8 +30,8 @@ def feedback(result: SubmissionResult, chapter: Pristine) -> str:
         table(["", "Exercise", "", "Points"], rows, {3}),
         listed(result.notes),
         *(_section(e) for e in result.exercises),
-        f'<p class="quiet">Graded from {escape(result.file)} (SHA-256 {escape(result.digest[:16])}…). Inputs were drawn '
-        "anew for this notebook; what the notebook itself printed played no part.</p>",
+        f'<p class="quiet">Graded from {escape(result.file)} (SHA-256 {escape(result.digest[:16])}…). Inputs were '
+        "drawn anew for this notebook; what the notebook itself printed played no part.</p>",
     ]
     return page(f"{chapter.title} · {result.learner}", "\n".join(parts))
 

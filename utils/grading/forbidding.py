@@ -6,6 +6,7 @@ assignments, never by executing anything.
 
 import ast
 import importlib
+import re
 from typing import Any
 
 from utils.exercises.declare import Exercise
@@ -30,7 +31,12 @@ SUSPICIOUS = {
     "settrace": "it traces its callers",
     "TorchDispatchMode": "it touches how tensors' sizes are watched",
     "_get_current_dispatch_mode_stack": "it touches how tensors' sizes are watched",
+    "Largest": "it touches how tensors' sizes are watched",
+    "calling": "it touches how answers are called",
     "call_answer": "it touches how answers are called",
+    "modules": "it looks up modules by itself",
+    "__globals__": "it looks into other functions' names",
+    "gc": "it searches the memory",
     "ctypes": "it calls the system by itself",
     "__subclasses__": "it searches the memory",
 }
@@ -145,7 +151,7 @@ def suspicions(exercise: Exercise, answer: Answer) -> list[str]:
         elif isinstance(node, ast.alias):
             used |= set(node.name.split("."))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
-            used.add(node.value)
+            used |= set(re.split(r"\W+", node.value))
     found = [f"{reason} (`{name}`)" for name, reason in SUSPICIOUS.items() if name in used]
     if exercise.forbidden:
         found += [f"it hides what it calls (`{name}`)" for name in DYNAMIC if name in used]

@@ -10,6 +10,11 @@ import time
 from collections.abc import Iterable
 from pathlib import Path
 
+from torch import Generator
+
+from utils.exercises.calling import run_case
+from utils.exercises.registry import exercise as exercise_of
+from utils.exercises.surroundings import state_preserved
 from utils.grading.assemble import assemble
 from utils.grading.copies import answer_prints, like_solution
 from utils.grading.job import Job, Kernels
@@ -66,6 +71,7 @@ class Grader:
             imports = frozenset(chapter.imports)
             sandbox = Sandbox(chapter.chapter, self.confined, self.limits, imports, self.private, self.slot)
             self._kernels = Kernels(sandbox)
+            _warm_up(chapter)  # while the sandbox does the same
         return self._kernels
 
     def close(self) -> None:
@@ -81,6 +87,17 @@ class Grader:
 
     def __exit__(self, *_: object) -> None:
         self.close()
+
+
+def _warm_up(chapter: Pristine) -> None:
+    """Asks every reference once: the first use of much in torch takes seconds."""
+    for number in chapter.exercises:
+        exercise = exercise_of(number)
+        with state_preserved():
+            cases = exercise.cases(Generator().manual_seed(0))
+            cases += [case for declared in exercise.properties for case in declared.draw(Generator().manual_seed(0))]
+            for case in cases:
+                run_case(exercise, exercise.reference, case, 0)
 
 
 def _release_notes(notebook: Notebook, chapter: Pristine) -> list[str]:

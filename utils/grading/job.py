@@ -99,9 +99,12 @@ class Job:
         session = self.session
         if session.dead is not None:
             return session.dead
-        if prerequisite is not None and self._stands_in(session.answer, prerequisite):
+        ours = prerequisite is not None and self._stands_in(session.answer, prerequisite)
+        if ours:
             source = self._stand_in(session, prerequisite, names)
         run = session.loop.run(source, self.times.cell)
+        if ours and run.ended != "ok":
+            raise SandboxError(f"the course's own {prerequisite} could not be put in place: {run.told()}")
         if run.ended != "ok" and role != "setup":
             where = "The exercise's cell" if role == "exercise" else "A helper's cell"
             session.troubles.append(f"{where}: {run.told()}.")
@@ -143,10 +146,11 @@ class Job:
         result = self._examined(session, exercise)
         result.notes = [*session.answer.notes, *session.notes]
         result.flags = [*session.flags, *suspicions(exercise, session.answer)]
+        if result.flags and result.passed:
+            result.flags.append("it passed all the same")
         result.seconds = round(time.monotonic() - session.started, 3)
         if not result.passed:
             result.notes += session.troubles
-        self._doubt_watched_sizes(exercise, result)
         self.results[exercise.number] = result
         self.end()
         return result
@@ -158,7 +162,8 @@ class Job:
             verdict = "slow" if session.dead.ended == "killed" else session.dead.ended
             return blank(exercise, verdict, f"Before your answer could be called: {session.dead.told()}.")
         there = self.kernels.sandbox.slice
-        examination = Examination(exercise, self.secret, self.digest, self.times, there)
+        believed = not suspicions(exercise, session.answer)
+        examination = Examination(exercise, self.secret, self.digest, self.times, there, believed)
         examined = examination.run(session.loop, session.answer.name)
         if examined.report is not None:
             return of_report(exercise, examined.report)
@@ -166,13 +171,6 @@ class Job:
         if examined.state == "unfit" and session.troubles:
             message = f"{message} {session.troubles[-1]}"
         return blank(exercise, examined.state, message)
-
-    @staticmethod
-    def _doubt_watched_sizes(exercise: Exercise, result: ExerciseResult) -> None:
-        """Sizes of tensors are watched inside of the kernel: of code that touches the watching they are not believed."""
-        touched = any("how tensors' sizes are watched" in flag or "grader's own" in flag for flag in result.flags)
-        if result.passed and touched:
-            result.flags.append("it passed all the same")
 
     def finish(self) -> list[ExerciseResult]:
         """All exercises, in order; those that nobody came to are ungraded."""

@@ -111,17 +111,17 @@ class _Matching:
         if place is None:
             return []
         found = [place.cell]
-        following = [cell for cell in self.notebook.cells if cell.index > place.cell.index]
-        for cell in following:
+        for cell in self.notebook.cells:
+            if cell.index <= place.cell.index:
+                continue
             text = "\n".join(part.source for part in found)
-            whole = parsed(neutral(text)) is not None
-            if whole and self._name(number) in _bound(text) or not self._own(cell) or len(found) > 5:
-                break
-            if whole and self._name(number) not in _bound(cell.source):
+            broken = parsed(neutral(text)) is None
+            rest = parsed(cell.source) is None and parsed(neutral(f"{text}\n{cell.source}")) is not None
+            if not (broken or rest) or not self._own(cell) or len(found) > 5:
                 break
             found.append(cell)
         joined = "\n".join(part.source for part in found)
-        return found if len(found) > 1 and self._name(number) in _bound(joined) else found[:1]
+        return found if self._name(number) in _bound(joined) else found[:1]
 
     def _own(self, cell: Cell) -> bool:
         """Whether the learner made a cell."""

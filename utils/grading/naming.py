@@ -14,8 +14,8 @@ COPY = re.compile(
 )
 ATTEMPT = re.compile(r"(?:[-_ ]\(?(\d{1,2})\)?)$|\((\d{1,2})\)$")
 GENERIC = re.compile(
-    r"^(submissions?|abgaben?|chapters?|notebooks?|course|attention[-_ ]rebuilt.*|exercises?|homework|assignments?|class|"
-    r"solutions?|downloads?|drive|my drive|colab notebooks|\d{1,2}|chapter[-_ ]?\d+|week[-_ ]?\d+)$",
+    r"^(submissions?|abgaben?|chapters?|notebooks?|course|attention[-_ ]rebuilt.*|exercises?|homework|assignments?|"
+    r"class|solutions?|downloads?|drive|my drive|colab notebooks|\d{1,2}|chapter[-_ ]?\d+|week[-_ ]?\d+)$",
     re.IGNORECASE,
 )
 SEPARATORS = " -_.,;"

@@ -48,7 +48,8 @@ def stand_in_code(exercise: Exercise, name: str, there: Slice) -> str:
     """Code that gives a name the course's own answer to an exercise that is not being graded here."""
     home, own = place_of(exercise)
     modules = definitions({(home, own)}, there, None)
-    return f"__import__('graders_own.probe').probe.stand_in({modules!r}, {home!r}, {own!r}, get_ipython().user_ns, {name!r})"
+    start = "__import__('graders_own.probe').probe.stand_in"
+    return f"{start}({modules!r}, {home!r}, {own!r}, get_ipython().user_ns, {name!r})"
 
 
 def definitions(needed: Iterable[Place], there: Slice, withheld: Place | None) -> dict[str, str]:
@@ -66,7 +67,7 @@ def classes_in(value: Any) -> set[Place]:
     except Exception as error:
         raise SliceError(
             f"A case cannot be sent to a kernel ({error}): classes and functions in it must be importable."
-        )
+        ) from None
     strings: list[str] = []
     found: set[Place] = set()
     for operation, argument, _ in pickletools.genops(buffer.getvalue()):

@@ -90,7 +90,8 @@ class GradedCell(IPyNbCell):
 
     def _report(self, result: ExerciseResult) -> None:
         self.user_properties += [
-            ("exercise", result.number), ("points", result.points), ("out_of", result.out_of), ("verdict", result.verdict)
+            ("exercise", result.number), ("points", result.points), ("out_of", result.out_of),
+            ("verdict", result.verdict),
         ]  # fmt: skip
         if not result.passed:
             said = f"{result.message} {result.explanation}".strip()

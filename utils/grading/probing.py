@@ -9,7 +9,6 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-
 from utils.exercises.calling import Outcome, drawn_weights, fill_count, run_case
 from utils.exercises.checking import drawn_cases, drawn_for_property, unlike_signature
 from utils.exercises.declare import Case, Exercise, Property
@@ -56,8 +55,11 @@ class Examined:
 class Examination:
     """The cases of one exercise for one submission, and how an answer fares with them."""
 
-    def __init__(self, exercise: Exercise, secret: str, digest: str, times: Times, there: Slice) -> None:
-        self.exercise, self.times, self.there = exercise, times, there
+    def __init__(
+        self, exercise: Exercise, secret: str, digest: str, times: Times, there: Slice, believed: bool = True
+    ) -> None:
+        """believed: whether the code leaves alone what watches its calls from within the kernel."""
+        self.exercise, self.times, self.there, self.believed = exercise, times, there, believed
 
         def seed(*use: str) -> int:
             return seed_for(secret, digest, exercise.number, *use)
@@ -171,7 +173,8 @@ class Examination:
         judgeable = properties_judgeable(trials)
         for declared, cases, seed in self.properties:
             own, outcomes = outcomes[: len(cases)], outcomes[len(cases) :]
-            if judgeable and len(own) == len(cases):
+            watched = any(case.observe == "largest" for case in cases)
+            if judgeable and len(own) == len(cases) and (self.believed or not watched):
                 tried.append(judged_property(self.exercise, declared, cases, own, seed))
             else:
                 tried.append(PropertyTrial(declared, [], []))

@@ -10,8 +10,8 @@ VERSION = 1
 # passed, partly, wrong; open: as handed out; missing: no cell; forbidden: a library did it; slow, died, flooded,
 # memory: stopped; forged: results not of the grader's making; unfit: not what was asked for; ungraded: our trouble
 VERDICTS = (
-    "passed", "partly", "wrong", "open", "missing", "forbidden", "slow", "died", "flooded", "memory", "forged", "silent",
-    "unfit", "ungraded",
+    "passed", "partly", "wrong", "open", "missing", "forbidden", "slow", "died", "flooded", "memory", "forged",
+    "silent", "unfit", "ungraded",
 )  # fmt: skip
 
 

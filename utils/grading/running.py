@@ -1,4 +1,4 @@
-"""The grader's own run loop: one cell at a time, with a deadline, an eye on the kernel's life, and an end in any case."""
+"""The grader's own run loop: one cell at a time, with a deadline, an eye on the kernel's life, an end in any case."""
 
 import contextlib
 import os

@@ -4,6 +4,7 @@ Without bubblewrap the same pre-warmed process runs unconfined: limits on memory
 can then read what the grader's user can read. Whoever wants that has to say so.
 """
 
+import contextlib
 import json
 import os
 import secrets
@@ -79,8 +80,8 @@ class Sandbox:
     """A pre-warmed process for one chapter, and the kernels forked from it, one at a time or one ahead."""
 
     def __init__(
-        self, chapter: int, confined: bool = True, limits: Limits | None = None, imported: frozenset[Place] = frozenset(),
-        private: Iterable[Path] = (), slot: int = 0,
+        self, chapter: int, confined: bool = True, limits: Limits | None = None,
+        imported: frozenset[Place] = frozenset(), private: Iterable[Path] = (), slot: int = 0,
     ) -> None:  # fmt: skip
         self.chapter, self.confined, self.limits = chapter, confined, limits or Limits()
         self.slot = slot
@@ -90,7 +91,7 @@ class Sandbox:
         self.folder.chmod(0o711)
         self.slice = write_course(self.folder, chapter, imported)
         (self.folder / "k").mkdir(mode=0o711)
-        self._errors = open(self.folder / "errors.txt", "wb")
+        self._errors = open(self.folder / "errors.txt", "wb")  # noqa: SIM115 (the sandbox writes to it while it lives)
         mine, theirs = socket.socketpair()
         self._control = mine
         try:
@@ -99,7 +100,7 @@ class Sandbox:
             raise SandboxError(f"The sandbox cannot be started: {error}.") from None
         finally:
             theirs.close()
-        self._wait(lambda answer: "ready" in answer, READY_SECONDS, "did not get ready")
+        self._ready = False
 
     def _start(self, theirs: socket.socket, private: list[Path]) -> subprocess.Popen:
         inside = ["/course", "/grader"] if self.confined else [str(self.folder / "course"), str(self.folder / "grader")]
@@ -122,7 +123,7 @@ class Sandbox:
         """All that a kernel's environment holds."""
         names = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
         return {
-            "PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "MPLBACKEND": "agg", "TORCH_SHOW_CPP_STACKTRACES": "0",
+            "PATH": "/usr/bin:/bin", "HOME": home, "LANG": "C.UTF-8", "MPLBACKEND": "agg",
             **dict.fromkeys(names, "1"),
         }  # fmt: skip
 
@@ -156,6 +157,9 @@ class Sandbox:
 
     def spawn(self) -> "Spawned":
         """Forks a kernel. SandboxError when none comes into being."""
+        if not self._ready:
+            self._wait(lambda answer: "ready" in answer, READY_SECONDS, "did not get ready")
+            self._ready = True
         self._count += 1
         name, key = f"k{self._count}", secrets.token_hex(16)
         folder = self.folder / "k" / name
@@ -218,11 +222,9 @@ class Sandbox:
     def close(self) -> None:
         """Ends the sandbox with everything in it."""
         self._control.close()
-        try:
-            self._process.wait(1)
-        except subprocess.TimeoutExpired:
-            os.killpg(self._process.pid, signal.SIGKILL)
-            self._process.wait()
+        with contextlib.suppress(ProcessLookupError):
+            os.killpg(self._process.pid, signal.SIGKILL)  # and with it, by --die-with-parent, all that is inside
+        self._process.wait()
         self._errors.close()
         shutil.rmtree(self.folder, ignore_errors=True)
 

@@ -71,9 +71,7 @@ def bound_names(node: ast.stmt) -> list[str]:
         elif isinstance(part, ast.stmt) and part is not node:
             found += bound_names(part)
             continue
-        elif isinstance(part, ast.ExceptHandler) and part.name:
-            found.append(part.name)
-        elif isinstance(part, ast.MatchAs | ast.MatchStar) and part.name:
+        elif isinstance(part, ast.ExceptHandler | ast.MatchAs | ast.MatchStar) and part.name:
             found.append(part.name)
         waiting += ast.iter_child_nodes(part)
     return list(dict.fromkeys(found))

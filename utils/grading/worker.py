@@ -23,6 +23,7 @@ def main() -> None:
         for line in sys.stdin:
             answers.write(json.dumps(_answer(grader, json.loads(line))) + "\n")
             answers.flush()
+    os._exit(0)  # nothing is left to tidy, and taking torch down politely takes a second
 
 
 def _grader(settings: dict[str, Any]):

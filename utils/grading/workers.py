@@ -1,5 +1,6 @@
 """Worker processes, and the submissions handed out to them."""
 
+import contextlib
 import json
 import os
 import selectors
@@ -81,7 +82,7 @@ class Workers:
             worker.process.stdin.write(json.dumps(content).encode() + b"\n")
             worker.process.stdin.flush()
         except OSError:
-            pass  # it has died, which is seen when its output ends
+            return  # it has died, which is seen when its output ends
 
     def _hand_over(self, worker: _Worker, submission: Submission, junit: Callable[[Submission], Path]) -> None:
         path = Path(self._folder.name) / f"{submission.identifier}.ipynb"
@@ -121,13 +122,15 @@ class Workers:
 
     def _end(self, worker: _Worker) -> None:
         self._selector.unregister(worker.process.stdout)
-        worker.process.terminate()
+        if worker.submission is not None:
+            worker.process.terminate()
+        with contextlib.suppress(OSError):
+            worker.process.stdin.close()
         try:
             worker.process.wait(10)
         except subprocess.TimeoutExpired:
             worker.process.kill()
             worker.process.wait()
-        worker.process.stdin.close()
         worker.process.stdout.close()
 
     def close(self) -> None:

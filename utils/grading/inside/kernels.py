@@ -84,7 +84,7 @@ def _application(folder: str, key: str):
     app.initialize([])
     os.unlink(app.abs_connection_file)
     _bound_output(app)
-    _introduce(app.shell)
+    _introduce(app)
     return app
 
 
@@ -109,11 +109,18 @@ def _bound_output(app) -> None:
     app.shell.events.register("pre_execute", lambda: written.update(count=0))
 
 
-def _introduce(shell) -> None:
-    """What a notebook of this course finds: no traces of us among the learner's names."""
-    shell.run_line_magic = _no_magic
+def _introduce(app) -> None:
+    """What a notebook of this course finds: nobody who answers questions, and no shell."""
+    shell = app.shell
+    shell.run_line_magic = shell.run_cell_magic = _no_magic
     shell.system = shell.system_raw = shell.system_piped = shell.getoutput = _no_magic
+    app.kernel.raw_input = app.kernel.getpass = _no_answer
     sys.argv = ["kernel"]
+
+
+def _no_answer(*_arguments, **_keywords):
+    """input() in a notebook that is graded."""
+    raise EOFError("input() has nobody to ask while the notebook is graded.")
 
 
 def _no_magic(*_arguments, **_keywords) -> None:

@@ -13,17 +13,18 @@ import time
 from types import ModuleType
 from typing import Any
 
-from .packing import Packer
 from utils.exercises.calling import Form, Outcome, Trouble, call_answer
 from utils.exercises.structure import kind_of
 from utils.exercises.surroundings import TooSlow, learner_lines, time_limit
+
+from .packing import Packer
 
 MIME = "application/x-attention-rebuilt-probe+json"
 
 
 def install(modules: dict[str, str]) -> None:
     """Adds definitions to modules, and makes those modules that are not there."""
-    for name, text in modules.items():
+    for name in modules:
         module = sys.modules.get(name)
         if module is None:
             module = sys.modules[name] = ModuleType(name)
@@ -34,10 +35,10 @@ def install(modules: dict[str, str]) -> None:
         exec(compile(text, f"<course {name}>", "exec"), sys.modules[name].__dict__)
 
 
-def stand_in(modules: dict[str, str], home: str, name: str, names: dict[str, Any]) -> None:
-    """Puts the course's own form of an earlier exercise among the learner's names."""
+def stand_in(modules: dict[str, str], home: str, own: str, names: dict[str, Any], name: str) -> None:
+    """Puts the course's own form of an earlier exercise, `own` in the module `home`, among the learner's names."""
     install(modules)
-    names[name] = getattr(sys.modules[home], name)
+    names[name] = getattr(sys.modules[home], own)
 
 
 def run(names: dict[str, Any], payload: str) -> None:
