@@ -195,9 +195,10 @@ def build(
 @app.command()
 def release(out: Annotated[Path, typer.Argument(help="folder to make, and a .zip beside it")]) -> None:
     """Pack what learners get: chapters, utils, assets; no solutions, no tests."""
+    from utils.grading.pristine import copies
     from utils.notebooks.release import release as pack
 
-    console.print(f"written {out} and {pack(out)}")
+    console.print(f"written {out} and {pack(out, more=copies)}")
 
 
 UnsafeOption = Annotated[

@@ -38,8 +38,8 @@ def probe_code(
     needed = {*classes_in(sent), *fills}
     task = {
         "probe": probe, "name": name, "kind": exercise.kind, "signature": _bare(form_of(exercise).signature),
-        "fills": fills, "modules": definitions(needed, there, place_of(exercise)), "calls": sent, "fill": fill,
-        "seconds": seconds,
+        "fills": fills, "modules": definitions(needed, there, place_of(exercise)), "calls": pickle.dumps(sent, 4),
+        "fill": fill, "seconds": seconds,
     }  # fmt: skip
     return f"__import__('graders_own.probe').probe.run(get_ipython().user_ns, {_text(task)!r})"
 

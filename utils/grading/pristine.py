@@ -6,6 +6,7 @@ Made from the chapter's source; in a release, where there is no source, from the
 import ast
 import json
 import re
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, field
 from functools import cache
 from pathlib import Path
@@ -14,6 +15,7 @@ from utils.errors import ConfigError
 from utils.grading.neutral import parsed
 from utils.grading.reading import Cell
 from utils.grading.slicing import UTILS
+from utils.notebooks.source import Chapter
 
 ROOT = UTILS.parent
 COPIES = Path(__file__).parent / "pristine"
@@ -89,6 +91,12 @@ def _digest(source: Path, address: str | None) -> str:
 def as_copy(found: Pristine) -> str:
     """A chapter as a release carries it: without its solutions."""
     return json.dumps({**asdict(found), "solutions": {}}, indent=1, ensure_ascii=False) + "\n"
+
+
+def copies(chapters: Sequence[Chapter]) -> dict[str, str]:
+    """The files that a release gets, so that learners can check their own notebooks as the class is graded."""
+    known = [chapter.number for chapter in chapters if chapter.number in chapter_numbers()]
+    return {f"utils/grading/{COPIES.name}/{number}.json": as_copy(pristine(number)) for number in known}
 
 
 def _from_source(path: Path) -> Pristine:

@@ -45,8 +45,10 @@ def start(command: dict, isolate: bool) -> None:
     os.chdir(home)
     _silence(0, 1)
     app = _application(folder, command["key"])
-    namespaces.limit(command["limits"], in_use)
-    if isolate:
+    if not isolate:
+        namespaces.limit_alone(command["limits"], in_use)
+    else:
+        namespaces.limit(command["limits"], in_use)
         namespaces.hide("/run")
         namespaces.give_up_rights()
         namespaces.die_with_parent()

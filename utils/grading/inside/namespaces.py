@@ -4,6 +4,7 @@ import contextlib
 import ctypes
 import os
 import resource
+import sys
 
 CLONE_NEWNS, CLONE_NEWUTS, CLONE_NEWIPC = 0x00020000, 0x04000000, 0x08000000
 CLONE_NEWUSER, CLONE_NEWPID, CLONE_NEWNET = 0x10000000, 0x20000000, 0x40000000
@@ -79,7 +80,9 @@ def give_up_rights() -> None:
 
 
 def die_with_parent() -> None:
-    """The kernel sends SIGKILL when the parent ends."""
+    """The kernel sends SIGKILL when the parent ends; only Linux has that."""
+    if not sys.platform.startswith("linux"):
+        return
     _called(_libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "die with parent")
 
 
@@ -102,3 +105,12 @@ def limit(limits: dict[str, int], in_use: int) -> None:
     }
     for what, value in hard.items():
         resource.setrlimit(what, (value, value))
+
+
+def limit_alone(limits: dict[str, int], in_use: int) -> None:
+    """What can be limited outside of a sandbox, where processes are counted for the whole user."""
+    for what, value in ((resource.RLIMIT_AS, in_use + limits["memory"]), (resource.RLIMIT_FSIZE, limits["file"])):
+        if in_use:
+            resource.setrlimit(what, (value, value))
+    resource.setrlimit(resource.RLIMIT_CPU, (limits["cpu"], limits["cpu"]))
+    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))
