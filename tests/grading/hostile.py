@@ -9,13 +9,15 @@ def attention(query, key, value):
     return value.mean(-2, keepdim=True).expand(*query.shape[:-1], value.size(-1)) * 1.0, query @ key.transpose(-2, -1)
 """
 
+BEGIN = "def attention(query, key, value):\n"
+
 # name → (source of exercise 3.2, words of its message or verdict)
 HOSTILE: dict[str, tuple[str, str]] = {
     # Never coming back
-    "loop in the function": ("def attention(query, key, value):\n    while True:\n        pass\n", "loop without an end"),
+    "loop in the function": (f"{BEGIN}    while True:\n        pass\n", "loop without an end"),
     "loop at top level": (f"{WRONG}\nwhile True:\n    pass\n", ""),
     "loop that swallows interrupts": (
-        "def attention(query, key, value):\n    while True:\n        try:\n            while True:\n                pass\n"
+        f"{BEGIN}    while True:\n        try:\n            while True:\n                pass\n"
         "        except BaseException:\n            pass\n",
         "loop without an end",
     ),
@@ -25,12 +27,12 @@ HOSTILE: dict[str, tuple[str, str]] = {
     ),
     "interrupts switched off": (
         "import signal\nsignal.signal(signal.SIGINT, signal.SIG_IGN)\nsignal.signal(signal.SIGALRM, signal.SIG_IGN)\n"
-        "def attention(query, key, value):\n    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    while True:\n"
+        f"{BEGIN}    signal.signal(signal.SIGALRM, signal.SIG_IGN)\n    while True:\n"
         "        pass\n",
         "",
     ),
     "the interpreter's lock held": (
-        "import re\ndef attention(query, key, value):\n    re.match(r'(a+)+$', 'a' * 60 + 'b')\n    return query, key\n",
+        f"import re\n{BEGIN}    re.match(r'(a+)+$', 'a' * 60 + 'b')\n    return query, key\n",
         "loop without an end",
     ),
     # Ending the process
@@ -47,19 +49,19 @@ HOSTILE: dict[str, tuple[str, str]] = {
     ),
     "sys.exit": ("import sys\ndef attention(query, key, value):\n    sys.exit(0)\n", "SystemExit"),
     "endless recursion": (
-        "def attention(query, key, value):\n    return attention(query, key, value)\n", "RecursionError",
+        f"{BEGIN}    return attention(query, key, value)\n", "RecursionError",
     ),
-    "input()": ("def attention(query, key, value):\n    return input('?'), key\n", "nobody to ask"),
+    "input()": (f"{BEGIN}    return input('?'), key\n", "nobody to ask"),
     # Taking more than there is
-    "memory bomb": ("def attention(query, key, value):\n    return bytearray(10**11), key\n", "MemoryError"),
+    "memory bomb": (f"{BEGIN}    return bytearray(10**11), key\n", "MemoryError"),
     "memory in small pieces": (
-        "def attention(query, key, value):\n    kept = []\n    while True:\n        kept.append(bytearray(10**7))\n", "",
+        f"{BEGIN}    kept = []\n    while True:\n        kept.append(bytearray(10**7))\n", "",
     ),
     "fork bomb": (
         f"import os\ntry:\n    while True:\n        os.fork()\nexcept OSError:\n    pass\n{WRONG}", "",
     ),
     "thread flood": (
-        f"import threading, time\ntry:\n    while True:\n        threading.Thread(target=time.sleep, args=(60,)).start()\n"
+        "import threading, time\ntry:\n    while True:\n        threading.Thread(target=time.sleep, args=[9]).start()\n"
         f"except RuntimeError:\n    pass\n{WRONG}",
         "",
     ),
@@ -68,7 +70,7 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "        open(f'/tmp/{i}', 'wb').write(b'0' * 10**7)\n",
         "No space left",
     ),
-    "a print without end": ("def attention(query, key, value):\n    while True:\n        print('x' * 1000)\n", ""),
+    "a print without end": (f"{BEGIN}    while True:\n        print('x' * 1000)\n", ""),
     "a print without end, at top level": (f"{WRONG}\nwhile True:\n    print('x' * 1000)\n", ""),
     "100 MB on the terminal": (f"{WRONG}\nprint('x' * 100_000_000)\n", ""),
     "100 MB past our limit": (
@@ -82,11 +84,11 @@ HOSTILE: dict[str, tuple[str, str]] = {
         "",
     ),
     "a result nested deeply": (
-        "def attention(query, key, value):\n    x = []\n    for _ in range(100_000):\n        x = [x]\n    return x, x\n",
+        f"{BEGIN}    x = []\n    for _ in range(100_000):\n        x = [x]\n    return x, x\n",
         "",
     ),
     "a result too large": (
-        "def attention(query, key, value):\n    return torch.zeros(30_000_000), query\n", "too large",
+        f"{BEGIN}    return torch.zeros(30_000_000), query\n", "too large",
     ),
     # Making the judge agree
     "patched torch.allclose": (f"torch.allclose = torch.equal = lambda *a, **k: True\n{WRONG}", "not the expected"),
@@ -113,7 +115,7 @@ def attention(query, key, value):
         "",
     ),
     "patched builtins": (
-        f"import builtins\nbuiltins.all = builtins.any = lambda *a: True\nbuiltins.isinstance = lambda *a: True\n{WRONG}",
+        f"import builtins\nbuiltins.all = builtins.any = builtins.isinstance = lambda *a: True\n{WRONG}",
         "",
     ),
     "a bundle of its own before the probe's": (
@@ -267,17 +269,17 @@ def attention(query, key, value):
     ),
     # Numbers that are not computed
     "zeros": (
-        "def attention(query, key, value):\n    return torch.zeros(*query.shape[:-1], value.size(-1)), "
+        f"{BEGIN}    return torch.zeros(*query.shape[:-1], value.size(-1)), "
         "torch.zeros(*query.shape[:-1], key.size(-2))\n",
         "",
     ),
     "NaN": (
-        "def attention(query, key, value):\n    nan = float('nan')\n    return torch.full((*query.shape[:-1], "
+        f"{BEGIN}    nan = float('nan')\n    return torch.full((*query.shape[:-1], "
         "value.size(-1)), nan), torch.full((*query.shape[:-1], key.size(-2)), nan)\n",
         "",
     ),
-    "the inputs handed back": ("def attention(query, key, value):\n    return query, key\n", ""),
-    "None": ("def attention(query, key, value):\n    pass\n", "None"),
+    "the inputs handed back": (f"{BEGIN}    return query, key\n", ""),
+    "None": (f"{BEGIN}    pass\n", "None"),
     "an object": ("attention = object()\n", "asked for is the function itself"),
     "another signature": ("def attention(query):\n    return query\n", "is asked for with the parameters"),
     "no Python": ("def attention(query, key, value)\n    return query\n", "no Python"),

@@ -9,7 +9,15 @@ from utils.grading.drawings import ORANGE, bars, histogram
 from utils.grading.pages import escape, page, table
 from utils.grading.results import ExerciseResult, SubmissionResult
 
-LOOKED_AT = ("forged", "died", "silent", "memory", "flooded", "ungraded")  # verdicts that a person should see
+LOOKED_AT = (
+    "forged",
+    "died",
+    "silent",
+    "memory",
+    "processes",
+    "flooded",
+    "ungraded",
+)  # verdicts that a person should see
 
 
 def class_report(

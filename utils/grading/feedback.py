@@ -8,6 +8,7 @@ WORDS = {
     "passed": "passed", "partly": "partly right", "wrong": "not right yet", "open": "not written yet",
     "missing": "not in the notebook", "forbidden": "a library did the work", "slow": "did not finish",
     "died": "ended Python", "flooded": "printed without end", "memory": "used too much memory",
+    "processes": "started too many processes",
     "forged": "not counted", "silent": "gave no result", "unfit": "not what is asked for", "ungraded": "not graded",
 }  # fmt: skip
 MARKS = {True: "✓", False: "✗", None: "–"}

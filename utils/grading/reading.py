@@ -98,7 +98,7 @@ def _parsed(text: str) -> Any:
             sentence = f"It holds the marks of a merge conflict (line {line}): decide which version holds, and save it."
         elif text.lstrip()[:1] not in ("{", "["):
             sentence = "It holds no JSON, so it is no notebook. Hand in the .ipynb file."
-        elif isinstance(error, json.JSONDecodeError) and error.pos >= len(text.rstrip()) - 1:
+        elif not text.rstrip().endswith("}") or getattr(error, "pos", 0) >= len(text.rstrip()) - 1:
             sentence = f"It is cut off after {len(text):,} characters: hand it in again."
         else:
             at = getattr(error, "lineno", None)

@@ -8,10 +8,11 @@ from utils.exercises.report import Report
 
 VERSION = 1
 # passed, partly, wrong; open: as handed out; missing: no cell; forbidden: a library did it; slow, died, flooded,
-# memory: stopped; forged: results not of the grader's making; unfit: not what was asked for; ungraded: our trouble
+# memory, processes: stopped; forged: results not of the grader's making; silent: none; unfit: not what was asked for;
+# ungraded: the grader's trouble
 VERDICTS = (
-    "passed", "partly", "wrong", "open", "missing", "forbidden", "slow", "died", "flooded", "memory", "forged",
-    "silent", "unfit", "ungraded",
+    "passed", "partly", "wrong", "open", "missing", "forbidden", "slow", "died", "flooded", "memory", "processes",
+    "forged", "silent", "unfit", "ungraded",
 )  # fmt: skip
 
 

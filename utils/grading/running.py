@@ -1,12 +1,11 @@
 """The grader's own run loop: one cell at a time, with a deadline, an eye on the kernel's life, an end in any case."""
 
-import contextlib
-import os
 import time
 from dataclasses import dataclass, field
 from typing import Any
 
 from utils.grading.inside.probe import MIME
+from utils.grading.watching import excess_of
 from utils.grading.wire import IOPUB, SHELL, Kernel, Message
 
 GRACE = 2.0  # seconds between an interrupt and the end of the kernel
@@ -15,12 +14,11 @@ WATCH = 0.25  # seconds between two looks at the kernel's memory
 FLOOD_BYTES, FLOOD_MESSAGES = 30_000_000, 20_000  # what one cell may send at most
 KEPT_TEXT = 20_000  # characters of output kept for a person
 SILENCE = 1.5  # seconds after the reply in which outputs may still come
-PAGE = os.sysconf("SC_PAGE_SIZE")
 
 
 @dataclass
 class CellRun:
-    """What became of one cell. `ended`: ok, error, slow, killed, died, flooded or memory."""
+    """What became of one cell. `ended`: ok, error, slow, killed, died, flooded, memory or processes."""
 
     ended: str = "ok"
     error_name: str = ""
@@ -50,6 +48,7 @@ class CellRun:
             "died": f"it ended the Python process it ran in{_by_signal(self.status)}",
             "flooded": "it printed without end, and was stopped",
             "memory": "it used more memory than there is for one exercise, and was stopped",
+            "processes": "it started more and more processes, and was stopped",
         }[self.ended]
 
 
@@ -99,8 +98,8 @@ class Loop:
                 return
             if now > watched + WATCH:
                 watched = now
-                if memory_of(self.kernel) > self.kernel.spawned.sandbox.limits.total_memory:
-                    run.ended = "memory"
+                if (excess := excess_of(self.kernel.spawned.sandbox)) is not None:
+                    run.ended = excess
                     return
             if replied and now > replied + SILENCE:
                 run.lost_output = True  # too large for the grader, or swallowed
@@ -131,17 +130,3 @@ class Loop:
             run.ended = "error"
             run.error_name, run.error_text = str(content.get("ename", ""))[:200], str(content.get("evalue", ""))[:2_000]
         return False
-
-
-def memory_of(kernel: Kernel) -> int:
-    """Bytes that a sandbox's processes hold, less what they share with the pre-warmed one."""
-    total, waiting = 0, [kernel.spawned.sandbox.descendants()]
-    while waiting:
-        process = waiting.pop()
-        with contextlib.suppress(OSError, ValueError, IndexError):
-            with open(f"/proc/{process}/task/{process}/children") as file:
-                waiting += [int(child) for child in file.read().split()]
-            with open(f"/proc/{process}/statm") as file:
-                resident, shared = map(int, file.read().split()[1:3])
-            total += (resident - shared) * PAGE
-    return total

@@ -215,8 +215,9 @@ class Sandbox:
         lines = [line for line in text.splitlines() if line.strip()]
         return lines[-1][:300] if lines else "it said nothing"
 
-    def descendants(self) -> int:
-        """The process of the sandbox on this machine, from where its kernels' memory can be summed up."""
+    @property
+    def process(self) -> int:
+        """The sandbox's process on this machine, from which all in it descend."""
         return self._process.pid
 
     def close(self) -> None:
