@@ -1,6 +1,7 @@
 """The command line, `python -m utils …`: a thin face over the packages below it."""
 
 import sys
+from functools import partial
 from pathlib import Path
 from typing import Annotated
 
@@ -205,9 +206,44 @@ def build(
 @app.command()
 def release(out: Annotated[Path, typer.Argument(help="folder to make, and a .zip beside it")]) -> None:
     """Pack what learners get: chapters, utils, assets; no solutions, no tests."""
+    from utils.grading.pristine import copies
     from utils.notebooks.release import release as pack
 
-    console.print(f"written {out} and {pack(out)}")
+    console.print(f"written {out} and {pack(out, more=copies)}")
+
+
+UnsafeOption = Annotated[
+    bool, typer.Option("--unsafe-no-sandbox", help="run learners' code unconfined: only what you trust")
+]
+
+
+@app.command()
+def grade(
+    submissions: Annotated[Path, typer.Argument(help="folder or zip file with the notebooks, in whatever shape")],
+    out: Annotated[Path, typer.Option(help="folder for gradebook, feedback and reports")] = Path("grades"),
+    chapter: Annotated[list[str] | None, typer.Option(help="only this chapter, such as 03; may be repeated")] = None,
+    jobs: Annotated[int, typer.Option(help="processes that grade at the same time")] = 1,
+    seed: Annotated[str | None, typer.Option(help="the seed of another run (run.json), to repeat its points")] = None,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="only list what would be graded")] = False,
+    unsafe_no_sandbox: UnsafeOption = False,
+) -> None:
+    """Grade a class: gradebook, a feedback page a learner, a class report."""
+    from utils.commands.grading import grade_folder
+
+    say = partial(console.print, markup=False)
+    status = grade_folder(submissions, out, chapter or [], jobs, seed, dry_run, unsafe_no_sandbox, say)
+    raise typer.Exit(status)
+
+
+@app.command("check-notebook")
+def check_notebook(
+    notebook: Annotated[Path, typer.Argument(help="your own notebook")],
+    unsafe_no_sandbox: UnsafeOption = False,
+) -> None:
+    """Grade your own notebook as the class is graded, with a public seed."""
+    from utils.commands.grading import check_notebook as check
+
+    raise typer.Exit(check(notebook, unsafe_no_sandbox, partial(console.print, markup=False)))
 
 
 BenchData = Annotated[

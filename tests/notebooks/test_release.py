@@ -17,7 +17,7 @@ SOURCE = Path(__file__).with_name("data") / "course" / "solutions" / "09_halving
 
 @pytest.fixture(scope="module")
 def whole(tmp_path_factory) -> Path:
-    """The course itself, with the sample as its only chapter, and a grader that must not get out."""
+    """The course itself, with the sample as its only chapter."""
     root = tmp_path_factory.mktemp("whole") / "course"
     ignored = shutil.ignore_patterns(
         "__pycache__", ".venv", ".git", "runs", "bench", "solutions", "chapters", ".*cache"
@@ -25,8 +25,6 @@ def whole(tmp_path_factory) -> Path:
     shutil.copytree(ROOT, root, ignore=ignored)
     (root / "solutions").mkdir()
     shutil.copyfile(SOURCE, root / "solutions" / SOURCE.name)
-    (root / "utils" / "grading").mkdir(exist_ok=True)
-    (root / "utils" / "grading" / "__init__.py").write_text("SECRET = 1\n")
     (root / "utils" / "__pycache__").mkdir()
     (root / "utils" / "__pycache__" / "cli.cpython-311.pyc").touch()
     (root / "assets" / ".DS_Store").touch()
@@ -60,7 +58,7 @@ def test_what_is_in_the_bundle(bundle, whole):
 def test_what_is_not(bundle):
     for name in names(bundle):
         parts = Path(name).parts
-        assert not {"solutions", "tests", "grading", "__pycache__", ".DS_Store", ".venv", ".git"} & set(parts), name
+        assert not {"solutions", "tests", "__pycache__", ".DS_Store", ".venv", ".git"} & set(parts), name
     for notebook in (bundle / "chapters").iterdir():
         text = notebook.read_text(encoding="utf-8")
         assert "SOLUTION" not in text and "factor = 0.5" not in text and "NotImplementedError" in text

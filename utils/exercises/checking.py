@@ -1,37 +1,31 @@
 """An answer against its exercise: run, judge, explain. Nothing is shown or stored here."""
 
-import contextlib
 import inspect
 import os
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any
 
 from torch import Generator, nn
 
-from utils.exercises.calling import Outcome, Trouble, fill_count, form_of, input_names, run_case
+from utils.exercises.calling import Outcome, Trouble, fill_count, run_case
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.explaining import explanation_of, explanation_of_property
-from utils.exercises.judging import LEVELS, Finding, NothingCompared, alike, judge, require_comparable
-from utils.exercises.points import earned
-from utils.exercises.report import Item, Report, Smallest
+from utils.exercises.judging import NothingCompared, require_comparable
+from utils.exercises.report import Report
 from utils.exercises.rules import forbidden_use
-from utils.exercises.structure import kind_of, shown, size
+from utils.exercises.structure import kind_of
 from utils.exercises.surroundings import TooSlow, learner_lines, state_preserved, time_limit
+from utils.exercises.verdict import (
+    PropertyTrial,
+    Trial,
+    judged,
+    judged_property,
+    properties_judgeable,
+    repeated,
+    report_on,
+)
 
-NEEDED = LEVELS.index("dtype")  # an answer that fails before this gives nothing to judge properties by
 SECONDS = 10.0  # that an answer may take in all; a check with plain loops takes well under one
-
-
-@dataclass(frozen=True)
-class Trial:
-    """One case with what was expected, what came, and what is wrong with it."""
-
-    case: Case
-    expected: Outcome
-    outcome: Outcome | None  # None: not tried
-    finding: Finding | None = None
 
 
 def drawn_cases(exercise: Exercise, seed: int) -> list[Case]:
@@ -39,6 +33,14 @@ def drawn_cases(exercise: Exercise, seed: int) -> list[Case]:
     cases = exercise.cases(Generator().manual_seed(seed))
     if not cases:
         raise NothingCompared(f"Exercise {exercise.number} draws no cases.")
+    return cases
+
+
+def drawn_for_property(exercise: Exercise, declared: Property, seed: int) -> list[Case]:
+    """The cases of a property for a seed; raises NothingCompared when there are none."""
+    cases = declared.draw(Generator().manual_seed(seed))
+    if not cases:
+        raise NothingCompared(f"Exercise {exercise.number}, property {declared.name!r} draws no cases.")
     return cases
 
 
@@ -63,7 +65,11 @@ def examine(exercise: Exercise, answer: Any, seed: int | None = None, seconds: f
         else:
             fill, trials = 0, first
         properties = _try_properties(exercise, answer, seed, fill, deadline, seconds, trials)
-        return _report(exercise, answer, seed, fill, trials, properties)
+
+        def call(case: Case, case_seed: int, case_fill: int) -> Outcome:
+            return _run(exercise, answer, case, case_seed, case_fill, time.monotonic() + 1.0, seconds)
+
+        return report_on(exercise, call, seed, fill, trials, properties)
 
 
 def _unfit(exercise: Exercise, answer: Any, cases: list[Case]) -> str | None:
@@ -78,29 +84,39 @@ def _unfit(exercise: Exercise, answer: Any, cases: list[Case]) -> str | None:
         return f"What you hand over is {what}: hand over the function itself, without calling it: {call}."
     if exercise.kind == "function" and inspect.isclass(answer) and issubclass(answer, nn.Module):
         return f"A class was handed over where a function is asked for: {call}."
-    return _unlike_signature(exercise, answer, cases) or forbidden_use(exercise, answer)
+    forward = getattr(answer, "forward", None) if inspect.isclass(answer) else None
+    return unlike_signature(exercise, _signature(answer), _signature(forward), cases) or forbidden_use(exercise, answer)
 
 
-def _unlike_signature(exercise: Exercise, answer: Callable, cases: list[Case]) -> str | None:
-    """Whether the answer can be called as the cases do; extra parameters with defaults are welcome."""
-    forms = [(exercise.name, inspect.signature(exercise.reference), answer)]
+def _signature(thing: Any) -> inspect.Signature | None:
+    """The parameters of something that can be called, where it tells them; a builtin does not."""
+    try:
+        return inspect.signature(thing)
+    except (TypeError, ValueError):
+        return None
+
+
+def unlike_signature(
+    exercise: Exercise, have: inspect.Signature | None, forward: inspect.Signature | None, cases: list[Case]
+) -> str | None:
+    """What is wrong with the parameters of an answer, or with those of a module's `forward` (self among them): None
+    where it can be called as the cases do. Extra parameters with defaults are welcome.
+    """
     calls = [(case.arguments, case.keywords) for case in cases]
     if exercise.kind == "module":
         calls = [(case.build, case.build_keywords) for case in cases]
-    if sentence := _unbound(*forms[0], calls):
+    if sentence := _unbound(exercise.name, inspect.signature(exercise.reference), have, calls):
         return sentence
-    if exercise.kind == "module" and inspect.isclass(answer) and callable(getattr(answer, "forward", None)):
+    if exercise.kind == "module":
         calls = [((None, *case.arguments), case.keywords) for case in cases if case.observe != "parameters"]
-        return _unbound("forward", inspect.signature(exercise.reference.forward), answer.forward, calls)
+        return _unbound("forward", inspect.signature(exercise.reference.forward), forward, calls)
     return None
 
 
-def _unbound(name: str, wanted: inspect.Signature, callable_: Callable, calls: list[tuple[tuple, Any]]) -> str | None:
-    try:
-        have = inspect.signature(callable_)
-    except (TypeError, ValueError):
-        return None  # a builtin that does not tell
-    for arguments, keywords in calls:
+def _unbound(
+    name: str, wanted: inspect.Signature, have: inspect.Signature | None, calls: list[tuple[tuple, Any]]
+) -> str | None:
+    for arguments, keywords in calls if have is not None else ():
         try:
             have.bind(*arguments, **keywords)
         except TypeError:
@@ -131,123 +147,28 @@ def _try_all(
     trials: list[Trial] = []
     stopped = False
     for index, (case, want) in enumerate(zip(cases, expected, strict=True)):
-        if stopped:
-            trials.append(Trial(case, want, None))
-            continue
-        outcome = _run(exercise, answer, case, seed + index, fill, deadline, seconds)
-        finding = _judged(exercise, case, want, outcome)
-        trials.append(Trial(case, want, outcome, finding))
-        stopped = finding is not None and finding.level in ("unwritten", "slow")
+        outcome = None if stopped else _run(exercise, answer, case, seed + index, fill, deadline, seconds)
+        trials.append(judged(exercise, case, want, outcome))
+        stopped = stopped or (trials[-1].finding is not None and trials[-1].finding.level in ("unwritten", "slow"))
     if not any(trial.finding for trial in trials):
         again = _run(exercise, answer, cases[0], seed, fill, deadline, seconds)
-        if not alike(again, trials[0].outcome, cases[0].tolerance):
-            sentence = "A second call with the same inputs gives something else: your code remembers earlier calls."
-            finding = Finding("values", sentence, again.value, expected[0].value)
-            trials[0] = Trial(cases[0], expected[0], again, finding)
+        trials = repeated(trials, again)
     return trials
-
-
-@dataclass(frozen=True)
-class PropertyTrial:
-    """One property with the calls it was tried on, and what is wrong with it."""
-
-    declared: Property
-    cases: list[Case]  # empty: not tried
-    outcomes: list[Outcome]
-    finding: Finding | None = None
-
-
-def _judged(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -> Finding | None:
-    """`judge`, proof against results that cannot even be looked at, such as an object whose == raises."""
-    try:
-        return judge(exercise, case, expected, outcome)
-    except Exception as error:
-        sentence = f"Your result cannot be compared with what is expected ({type(error).__name__}: {error})."
-        return Finding("structure", sentence)
 
 
 def _try_properties(
     exercise: Exercise, answer: Callable, seed: int, fill: int, deadline: float, seconds: float, trials: list[Trial]
 ) -> list[PropertyTrial]:
-    if any(trial.outcome is None or (trial.finding and trial.finding.rank < NEEDED) for trial in trials):
+    if not properties_judgeable(trials):
         return [PropertyTrial(declared, [], []) for declared in exercise.properties]
     tried = []
     for index, declared in enumerate(exercise.properties):
         property_seed = _property_seed(seed, index)
-        cases = declared.draw(Generator().manual_seed(property_seed))
-        if not cases:
-            raise NothingCompared(f"Exercise {exercise.number}, property {declared.name!r} draws no cases.")
+        cases = drawn_for_property(exercise, declared, property_seed)
         outcomes = [_run(exercise, answer, case, property_seed, fill, deadline, seconds) for case in cases]
-        tried.append(PropertyTrial(declared, cases, outcomes, _holds(exercise, declared, cases, outcomes)))
+        tried.append(judged_property(exercise, declared, cases, outcomes, property_seed))
     return tried
 
 
 def _property_seed(seed: int, index: int) -> int:
     return seed + 1000 + index
-
-
-def _holds(exercise: Exercise, declared: Property, cases: list[Case], outcomes: list[Outcome]) -> Finding | None:
-    for case, outcome in zip(cases, outcomes, strict=True):
-        if outcome.trouble is not None:
-            return judge(exercise, case, outcome, outcome)
-    try:
-        holds = bool(declared.holds(cases, [outcome.value for outcome in outcomes]))
-    except Exception:  # results of another structure than in the cases before
-        holds = False
-    return None if holds else Finding("property", declared.sentence)
-
-
-def _report(
-    exercise: Exercise, answer: Callable, seed: int, fill: int, trials: list[Trial], properties: list[PropertyTrial]
-) -> Report:
-    items = [_item(t.case.name, t.case.part, t.outcome is not None, t.finding) for t in trials]
-    items += [_item(p.declared.name, p.declared.part, bool(p.cases), p.finding) for p in properties]
-    passed = all(item.passed for item in items)
-    points = earned(exercise.points, items)
-    report = Report(exercise.number, exercise.title, passed, points, exercise.points, tuple(items), seed=seed)
-    if passed:
-        return report
-    failed = [trial for trial in trials if trial.finding]
-    if not failed:
-        index, broken = next((i, trial) for i, trial in enumerate(properties) if trial.finding)
-        report.message, report.lines = broken.finding.sentence, broken.finding.lines
-        report.misconception, report.explanation = explanation_of_property(
-            exercise, broken.cases, broken.outcomes, _property_seed(seed, index)
-        )
-        return report
-    failed = [trial for trial in failed if not trial.case.gradients] or failed  # gradients are the subtler error
-    rank = min(trial.finding.rank for trial in failed)
-    worst = min((trial for trial in failed if trial.finding.rank == rank), key=_reading)
-    report.message, report.lines = worst.finding.sentence, worst.finding.lines
-    if worst.finding.level not in ("unwritten", "slow"):
-        with contextlib.suppress(Exception):  # of objects that cannot be shown or compared
-            report.smallest = _smallest(exercise, worst)
-            found = explanation_of(exercise, answer, trials, worst, seed, fill)
-            report.misconception, report.explanation = found.misconception, found.sentence
-            if found.trial is not worst:
-                report.message, report.lines = found.trial.finding.sentence, found.trial.finding.lines
-                report.smallest = _smallest(exercise, found.trial)
-    return report
-
-
-def _item(name: str, part: str, tried: bool, finding: Finding | None) -> Item:
-    return Item(name, part, finding is None if tried else None, finding.sentence if finding else "")
-
-
-def _reading(trial: Trial) -> int:
-    """How much there is to read in a failed case."""
-    return size((trial.case.arguments, dict(trial.case.keywords), trial.expected.value))
-
-
-def _smallest(exercise: Exercise, trial: Trial) -> Smallest:
-    case, finding = trial.case, trial.finding
-    inputs = [(name, shown(value)) for name, value in input_names(form_of(exercise), case).items()]
-    if exercise.kind == "module":
-        made = [shown(value) for value in case.build]
-        made += [f"{name}={shown(value)}" for name, value in case.build_keywords.items()]
-        inputs.insert(0, ("module", f"{exercise.name}({', '.join(made)}), {'train' if case.training else 'eval'} mode"))
-    compared = finding.got is not None or finding.expected is not None
-    printed = trial.outcome.printed.strip()
-    printed = printed if len(printed) <= 1000 else printed[:1000] + " …"
-    yours = shown(finding.got) if compared else ""
-    return Smallest(case.name, tuple(inputs), yours, shown(finding.expected) if compared else "", printed)

@@ -17,9 +17,12 @@ def forbidden_use(exercise: Exercise, answer: Callable) -> str | None:
     """A sentence when the answer, or a helper of the learner's that it reaches, calls what does the work by itself.
     None where it does not, or where no source can be read.
     """
-    if not exercise.forbidden:
-        return None
-    for definition in own_definitions(answer):
+    return forbidden_among(exercise, own_definitions(answer)) if exercise.forbidden else None
+
+
+def forbidden_among(exercise: Exercise, definitions: list[Definition]) -> str | None:
+    """The same for definitions that are known already."""
+    for definition in definitions:
         for forbidden in exercise.forbidden:
             node = _use(definition, forbidden)
             if node is not None:

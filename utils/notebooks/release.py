@@ -1,7 +1,7 @@
-"""Packs what learners get: chapters, `utils`, assets and how to start; no solutions, no tests, no grader.
+"""Packs what learners get: chapters, `utils`, assets and how to start; no solutions, no tests.
 
-`utils.transformer` comes along, for it is the model that chapters measure and train: who wants to peep, can. What the
-grader relies on is not in the bundle.
+`utils.transformer` comes along, for it is the model that chapters measure and train: who wants to peep, can. So does
+the grader, with which learners check their own notebooks: it relies on a run's secret, never on its code being one.
 """
 
 import os
@@ -9,6 +9,7 @@ import re
 import shutil
 import tempfile
 import zipfile
+from collections.abc import Callable
 from pathlib import Path
 
 from utils.errors import ConfigError, CourseError
@@ -18,7 +19,6 @@ from utils.notebooks.source import Chapter
 
 FILES = ("requirements.txt", "constraints.txt", "LICENSE")
 TREES = ("utils", "assets")
-LEFT_OUT = ("utils/grading",)
 DEVELOPERS_TABLES = ("tool.pytest", "tool.ruff", "tool.coverage")
 EARLIEST = (1980, 1, 1, 0, 0, 0)  # the only date that makes two zip files of the same course the same file
 
@@ -82,11 +82,11 @@ Or on Google Colab, without installing anything: open one of the notebooks there
 """
 
 
-def release(out: Path, root: Path = ROOT) -> Path:
+def release(out: Path, root: Path = ROOT, more: Callable[[list[Chapter]], dict[str, str]] | None = None) -> Path:
     """Writes what learners get into the folder `out`, and the same as `out`.zip; returns the zip file.
 
     Chapters are made afresh from their sources: what somebody wrote into chapters/ does not get in. The folder
-    appears whole or not at all. ConfigError when either is there already.
+    appears whole or not at all. `more` gives further files, {path: text}. ConfigError when either is there already.
     """
     out = out.expanduser().resolve()
     archive = out.with_name(out.name + ".zip")
@@ -103,6 +103,9 @@ def release(out: Path, root: Path = ROOT) -> Path:
         with tempfile.TemporaryDirectory(prefix=f".{out.name}-", dir=out.parent) as folder:
             packed, zipped = Path(folder) / "course", Path(folder) / "course.zip"
             _pack(packed, root, chapters)
+            for name, text in (more(chapters) if more else {}).items():
+                (packed / name).parent.mkdir(parents=True, exist_ok=True)
+                _write(packed / name, text)
             _zip(packed, zipped, out.name)
             if out.exists():
                 out.rmdir()
@@ -135,10 +138,9 @@ def _pack(folder: Path, root: Path, chapters: list[Chapter]) -> None:
 
 
 def _belongs(relative: Path) -> bool:
-    """Whether a file of a packed tree is for learners: nothing hidden, compiled or left out."""
-    if any(part.startswith(".") or part == "__pycache__" for part in relative.parts) or relative.suffix == ".pyc":
-        return False
-    return not any(relative.is_relative_to(left_out) for left_out in LEFT_OUT)
+    """Whether a file of a packed tree is for learners: nothing hidden or compiled."""
+    hidden = any(part.startswith(".") or part == "__pycache__" for part in relative.parts)
+    return not hidden and relative.suffix != ".pyc"
 
 
 def _write(path: Path, text: str) -> None:

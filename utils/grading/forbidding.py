@@ -1,0 +1,158 @@
+"""What an exercise forbids, and what a person should look at: read from the source, without running it.
+
+A rule, not a proof: numbers that a library has computed are right. Names are followed through imports and plain
+assignments, never by executing anything.
+"""
+
+import ast
+import importlib
+import re
+from typing import Any
+
+from utils.exercises.declare import Exercise
+from utils.exercises.rules import forbidden_among
+from utils.exercises.source import Definition
+from utils.grading.matching import Answer
+from utils.grading.neutral import parsed
+
+LIBRARIES = ("torch", "math", "numpy")  # whose modules are looked into
+# Names that no exercise needs, and that a try to look behind the grader does.
+SUSPICIOUS = {
+    "graders_own": "it names the grader's own modules",
+    "user_ns": "it reaches for the notebook's namespace from outside",
+    "input_transformers_post": "it changes what cells are turned into",
+    "input_transformers_cleanup": "it changes what cells are turned into",
+    "publish_display_data": "it sends outputs of its own making",
+    "display_pub": "it sends outputs of its own making",
+    "_getframe": "it looks into the frames of its callers",
+    "get_objects": "it searches the memory",
+    "get_referrers": "it searches the memory",
+    "f_back": "it looks into the frames of its callers",
+    "settrace": "it traces its callers",
+    "TorchDispatchMode": "it touches how tensors' sizes are watched",
+    "_get_current_dispatch_mode_stack": "it touches how tensors' sizes are watched",
+    "Largest": "it touches how tensors' sizes are watched",
+    "calling": "it touches how answers are called",
+    "call_answer": "it touches how answers are called",
+    "modules": "it looks up modules by itself",
+    "__globals__": "it looks into other functions' names",
+    "gc": "it searches the memory",
+    "ctypes": "it calls the system by itself",
+    "__subclasses__": "it searches the memory",
+}
+DYNAMIC = ("eval", "exec", "__import__", "import_module")  # what reading names is blind behind
+
+
+def code_of(answer: Answer) -> str:
+    """All the code that an exercise's answer is made of."""
+    return "\n\n".join([*(fragment.text for fragment in answer.helpers), answer.source])
+
+
+def forbidden_use(exercise: Exercise, answer: Answer) -> str | None:
+    """A sentence when the answer, or a helper that it reaches, calls what the exercise is about."""
+    tree = parsed(code_of(answer)) if exercise.forbidden else None
+    if tree is None:
+        return None
+    names: dict[str, Any] = {}
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import | ast.ImportFrom):
+            names |= _imported(node)
+    for node in tree.body:
+        if isinstance(node, ast.Assign) and len(node.targets) == 1 and isinstance(node.targets[0], ast.Name):
+            meant = _meant(node.value, names)
+            names |= {node.targets[0].id: meant} if meant is not None else {}
+    definitions = [_definition(node, names) for node in _reached(tree, answer.name)]
+    return forbidden_among(exercise, definitions)
+
+
+def _definition(node: ast.stmt, names: dict[str, Any]) -> Definition:
+    name = getattr(node, "name", "") or ast.unparse(node).split("\n")[0][:40]
+    return Definition(None, name, ast.unparse(node), node.lineno, node, names, True)
+
+
+def _reached(tree: ast.Module, name: str) -> list[ast.stmt]:
+    """The statements that define a name, and those that define what these read."""
+    from utils.grading.gather import names_read
+    from utils.grading.slicing import bound_names
+
+    binds = [(node, set(bound_names(node)) | _rooted(node)) for node in tree.body]
+    found: list[ast.stmt] = []
+    waiting, seen = [name], set()
+    while waiting:
+        wanted = waiting.pop()
+        if wanted in seen:
+            continue
+        seen.add(wanted)
+        for node, bound in binds:
+            if wanted in bound and node not in found and not isinstance(node, ast.Import | ast.ImportFrom):
+                found.append(node)
+                waiting += names_read(ast.unparse(node))
+    return sorted(found, key=lambda node: node.lineno)
+
+
+def _rooted(node: ast.stmt) -> set[str]:
+    """`Layer.forward = …` belongs to Layer."""
+    targets = node.targets if isinstance(node, ast.Assign) else []
+    found = set()
+    for target in targets:
+        while isinstance(target, ast.Attribute | ast.Subscript):
+            target = target.value
+        if isinstance(target, ast.Name):
+            found.add(target.id)
+    return found
+
+
+def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, Any]:
+    found = {}
+    for alias in node.names:
+        if isinstance(node, ast.ImportFrom):
+            if node.module and not node.level and node.module.partition(".")[0] in LIBRARIES:
+                found[alias.asname or alias.name] = _member(_module(node.module), node.module, alias.name)
+        elif alias.name.partition(".")[0] in LIBRARIES:
+            meant = alias.name if alias.asname else alias.name.partition(".")[0]
+            found[alias.asname or meant] = _module(meant)
+    found.setdefault("torch", _module("torch"))
+    return {name: value for name, value in found.items() if value is not None}
+
+
+def _module(name: str) -> Any:
+    try:
+        return importlib.import_module(name)
+    except Exception:
+        return None
+
+
+def _member(module: Any, home: str, name: str) -> Any:
+    value = getattr(module, name, None)
+    return _module(f"{home}.{name}") if value is None else value
+
+
+def _meant(node: ast.expr, names: dict[str, Any]) -> Any:
+    """What a dotted name stands for; None where that cannot be told."""
+    if isinstance(node, ast.Name):
+        return names.get(node.id)
+    if isinstance(node, ast.Attribute):
+        owner = _meant(node.value, names)
+        return getattr(owner, node.attr, None) if owner is not None else None
+    return None
+
+
+def suspicions(exercise: Exercise, answer: Answer) -> list[str]:
+    """What a person should look at in the code."""
+    tree = parsed(code_of(answer))
+    if tree is None:
+        return []
+    used = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            used.add(node.id)
+        elif isinstance(node, ast.Attribute):
+            used.add(node.attr)
+        elif isinstance(node, ast.alias):
+            used |= set(node.name.split("."))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
+            used |= set(re.split(r"\W+", node.value))
+    found = [f"{reason} (`{name}`)" for name, reason in SUSPICIOUS.items() if name in used]
+    if exercise.forbidden:
+        found += [f"it hides what it calls (`{name}`)" for name in DYNAMIC if name in used]
+    return found

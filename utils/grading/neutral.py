@@ -1,0 +1,58 @@
+"""A learner's code made fit to be run by the grader: no magics, no shell lines, no orders to nbval."""
+
+import ast
+import re
+
+MARKERS = ("PYTEST_VALIDATE_IGNORE_OUTPUT", "NBVAL_IGNORE_OUTPUT", "NBVAL_CHECK_OUTPUT", "NBVAL_RAISES_EXCEPTION")
+ORDER = re.compile(rf"^(\s*)#+\s*({'|'.join((*MARKERS, 'NBVAL_SKIP'))})\b.*$", re.MULTILINE)
+BODY_IS_PYTHON = re.compile(r"^%%(time|timeit|capture|prun)\b[^\n]*")
+IPYTHONS = re.compile(
+    r"get_ipython\(\)\.(run_line_magic|run_cell_magic|system|getoutput|run_line|magic|set_next_input)\(.*\)"
+    r"|get_ipython\(\)\.(system|getoutput)\(.*\)"
+)
+
+
+def neutral(source: str) -> str:
+    """The source with the same lines, in which what is IPython's own does nothing."""
+    source = ORDER.sub(r"\1#", source)
+    if parsed(source) is not None:
+        return source
+    stripped = source.lstrip("\n")
+    if stripped.startswith("%%"):
+        if not BODY_IS_PYTHON.match(stripped):
+            return ""  # a cell of another language
+        source = "\n" * (len(source) - len(stripped)) + BODY_IS_PYTHON.sub("#", stripped, count=1)
+        if parsed(source) is not None:
+            return source
+    transformed = _without_ipython(source)
+    return transformed if parsed(transformed) is not None else source
+
+
+def _without_ipython(source: str) -> str:
+    from IPython.core.inputtransformer2 import TransformerManager
+
+    try:
+        text = TransformerManager().transform_cell(source)
+    except Exception:  # its tokenizer gives up on much that is no Python
+        text = source
+    return IPYTHONS.sub("None", text).rstrip("\n")
+
+
+def parsed(source: str) -> ast.Module | None:
+    """The syntax tree of a cell; None where it is no Python. `await` at the top is allowed, as in a notebook."""
+    try:
+        flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
+        return compile(source, "<cell>", "exec", flags=flags, dont_inherit=True)
+    except (SyntaxError, ValueError, RecursionError, MemoryError):
+        return None
+
+
+def why_not_parsed(source: str) -> str:
+    """The complaint about a cell that is no Python."""
+    try:
+        ast.parse(source)
+    except SyntaxError as error:
+        return f"line {error.lineno}: {error.msg}"
+    except (ValueError, RecursionError, MemoryError) as error:
+        return type(error).__name__
+    return ""

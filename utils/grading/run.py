@@ -1,0 +1,121 @@
+"""A grading run: what came back is collected, what is new or changed is graded, and the reports are written anew."""
+
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+from utils.exercises.home import write_whole
+from utils.grading.classreport import class_report, key_of
+from utils.grading.collect import Collection, Submission
+from utils.grading.copies import alike, prints
+from utils.grading.feedback import feedback
+from utils.grading.gradebook import gradebook, long_form
+from utils.grading.junit import merged
+from utils.grading.pristine import pristine
+from utils.grading.results import SubmissionResult
+from utils.grading.store import Store
+from utils.grading.workers import Workers
+
+Progress = Callable[[Submission, SubmissionResult | None], None]
+
+
+@dataclass(frozen=True)
+class Settings:
+    """How a run is to be done."""
+
+    jobs: int = 1
+    limits: dict[str, int] = field(default_factory=dict)  # fields of Limits
+    times: dict[str, float] = field(default_factory=dict)  # fields of Times
+    private: tuple[Path, ...] = ()  # folders that kernels must not see
+
+
+@dataclass
+class Run:
+    """What came of it."""
+
+    results: dict[str, SubmissionResult]  # by the submission's identifier
+    troubles: dict[str, str]  # submissions that could not be graded, and why
+    taken_over: int  # graded in an earlier run
+    seconds: float
+
+    @property
+    def complete(self) -> bool:
+        """Whether every submission could be graded wholly."""
+        return not self.troubles and all(result.complete for result in self.results.values())
+
+
+def run(collection: Collection, store: Store, settings: Settings, progress: Progress = lambda *_: None) -> Run:
+    """Grades what is new or changed. Interrupted at any moment, it leaves records that the next run takes over."""
+    started = time.time()
+    store.prepare()
+    done: dict[str, SubmissionResult] = {}
+    for submission in collection.submissions:
+        if (kept := store.kept(submission)) is not None:
+            done[submission.identifier] = kept
+            progress(submission, kept)
+    taken_over, troubles = len(done), {}
+    store.write_run(collection, done, started, settings.jobs)  # the seed first, so that an interrupted run has it
+    waiting = [submission for submission in collection.submissions if submission.identifier not in done]
+    try:
+        with Workers(_for_workers(store, settings), settings.jobs) as workers:
+            for submission, answer in workers.grade(waiting, store.junit_file):
+                if "result" in answer:
+                    result = SubmissionResult.from_dict(answer["result"])
+                    result.notes = [*submission.notes, *result.notes]
+                    store.keep(submission, result)
+                    page = feedback(result, pristine(submission.chapter))
+                    write_whole(store.feedback_file(submission), page)
+                    done[submission.identifier] = result
+                else:
+                    troubles[submission.identifier] = answer["trouble"]
+                progress(submission, done.get(submission.identifier))
+    finally:
+        write_reports(collection, store, done, started, settings.jobs)
+    return Run(done, troubles, taken_over, time.time() - started)
+
+
+def _for_workers(store: Store, settings: Settings) -> dict[str, Any]:
+    private = [str(path.resolve()) for path in (*settings.private, store.out)]
+    return {
+        "secret": store.secret, "confined": store.confined, "limits": settings.limits, "times": settings.times,
+        "private": private,
+    }  # fmt: skip
+
+
+def write_reports(
+    collection: Collection, store: Store, done: dict[str, SubmissionResult], started: float, jobs: int
+) -> None:
+    """All that is about the class as a whole."""
+    ordered = [(s, done[s.identifier]) for s in collection.submissions if s.identifier in done]
+    results = [result for _, result in ordered]
+    flags = copies_among(results)
+    links = {key_of(result): f"feedback/{submission.identifier}.html" for submission, result in ordered}
+    by_learner: dict[str, list[str]] = {}
+    for result in results:
+        by_learner.setdefault(result.learner, []).extend(flags.get(key_of(result), []))
+    write_whole(store.out / "gradebook.csv", "\ufeff" + gradebook(results))
+    write_whole(store.out / "answers.csv", "\ufeff" + long_form(results, by_learner))
+    report = class_report(results, collection, flags, store.confined, links, sum(result.seconds for result in results))
+    write_whole(store.out / "class.html", report)
+    reports = [(f"{r.learner} {r.chapter}", store.junit_file(s)) for s, r in ordered]
+    write_whole(store.out / "junit.xml", merged(reports))
+    store.write_run(collection, done, started, jobs)
+
+
+def copies_among(results: Sequence[SubmissionResult]) -> dict[str, list[str]]:
+    """Sentences on answers that equal another learner's, by learner and chapter."""
+    found: dict[str, list[str]] = {}
+    for number in sorted({result.chapter for result in results}):
+        chapter = pristine(number)
+        solved = {n: prints(text, chapter.names[n]) for n, text in chapter.solutions.items()}
+        own = {result.learner: result.prints for result in results if result.chapter == number}
+        for learner, sentences in alike(own, solved).items():
+            found[f"{learner}\0{number}"] = sentences
+    return found
+
+
+def as_settings(limits: Any = None, times: Any = None, **more: Any) -> Settings:
+    """Settings from Limits and Times."""
+    return Settings(limits=asdict(limits) if limits else {}, times=asdict(times) if times else {}, **more)

@@ -1,0 +1,147 @@
+"""Worker processes, and the submissions handed out to them."""
+
+import contextlib
+import json
+import os
+import selectors
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from utils.grading.collect import Submission
+from utils.grading.slicing import UTILS
+
+SECONDS = 900.0  # that one submission may take a worker, whatever its cells do
+THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
+
+
+@dataclass
+class _Worker:
+    """One process, and what it is grading."""
+
+    process: subprocess.Popen
+    submission: Submission | None = None
+    since: float = 0.0
+    pending: bytes = b""
+    tried: dict[str, int] = field(default_factory=dict)
+
+
+class Workers:
+    """Grades submissions in several processes; a process that dies costs its submission one further try."""
+
+    def __init__(self, settings: dict[str, Any], jobs: int) -> None:
+        self.settings, self.jobs = settings, jobs
+        self._folder = tempfile.TemporaryDirectory(prefix="ar-in-")
+        self._selector = selectors.DefaultSelector()
+        self._workers: list[_Worker] = []
+
+    def grade(
+        self, submissions: Sequence[Submission], junit: Callable[[Submission], Path]
+    ) -> Iterator[tuple[Submission, dict[str, Any]]]:
+        """Yields each submission with {"result": …} or {"trouble": sentence}, in the order in which they are done."""
+        waiting, tries = list(submissions)[::-1], {}
+        for slot in range(min(self.jobs, len(waiting))):
+            self._start(slot)
+        while waiting or any(worker.submission for worker in self._workers):
+            for worker in self._workers:
+                if worker.submission is None and waiting:
+                    self._hand_over(worker, waiting.pop(), junit)
+            for worker, answer in self._answers():
+                submission, worker.submission = worker.submission, None
+                if answer is None:
+                    self._replace(worker)
+                    tries[submission.identifier] = tries.get(submission.identifier, 0) + 1
+                    if tries[submission.identifier] < 2:
+                        waiting.append(submission)
+                        continue
+                    answer = {"trouble": "The grader's process ended twice while grading it: grade again."}
+                yield submission, answer
+
+    def _start(self, slot: int) -> _Worker:
+        environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(UTILS.parent)}
+        command = [sys.executable, "-m", "utils.grading.worker"]
+        process = subprocess.Popen(
+            command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
+            start_new_session=True, cwd=UTILS.parent,
+        )  # fmt: skip
+        os.set_blocking(process.stdout.fileno(), False)
+        worker = _Worker(process)
+        self._say(worker, {**self.settings, "slot": slot})
+        self._selector.register(process.stdout, selectors.EVENT_READ, worker)
+        self._workers.append(worker)
+        return worker
+
+    @staticmethod
+    def _say(worker: _Worker, content: dict[str, Any]) -> None:
+        try:
+            worker.process.stdin.write(json.dumps(content).encode() + b"\n")
+            worker.process.stdin.flush()
+        except OSError:
+            return  # it has died, which is seen when its output ends
+
+    def _hand_over(self, worker: _Worker, submission: Submission, junit: Callable[[Submission], Path]) -> None:
+        path = Path(self._folder.name) / f"{submission.identifier}.ipynb"
+        path.write_bytes(submission.data)
+        worker.submission, worker.since = submission, time.monotonic()
+        task = {"data": str(path), "learner": submission.learner, "chapter": submission.chapter}
+        self._say(worker, {**task, "file": submission.file, "junit": str(junit(submission))})
+
+    def _answers(self) -> list[tuple[_Worker, dict[str, Any] | None]]:
+        """Answers that have come in; None for a worker that has died or taken too long."""
+        found: list[tuple[_Worker, dict[str, Any] | None]] = []
+        for key, _ in self._selector.select(1.0):
+            worker = key.data
+            received = key.fileobj.read(1 << 20)
+            if not received:
+                if worker.submission is not None:
+                    found.append((worker, None))
+                else:
+                    self._replace(worker)
+                continue
+            *lines, worker.pending = (worker.pending + received).split(b"\n")
+            found += [(worker, json.loads(line)) for line in lines]
+        for worker in self._workers:
+            late = worker.submission is not None and time.monotonic() > worker.since + SECONDS
+            if late and not any(worker is other for other, _ in found):
+                found.append((worker, None))
+        return found
+
+    def _replace(self, worker: _Worker) -> None:
+        """A new process in the place of one that has died."""
+        slot = self._workers.index(worker)
+        self._end(worker)
+        self._workers.remove(worker)
+        new = self._start(slot)
+        self._workers.remove(new)
+        self._workers.insert(slot, new)
+
+    def _end(self, worker: _Worker) -> None:
+        self._selector.unregister(worker.process.stdout)
+        if worker.submission is not None:
+            worker.process.terminate()
+        with contextlib.suppress(OSError):
+            worker.process.stdin.close()
+        try:
+            worker.process.wait(10)
+        except subprocess.TimeoutExpired:
+            worker.process.kill()
+            worker.process.wait()
+        worker.process.stdout.close()
+
+    def close(self) -> None:
+        """Ends all of them."""
+        for worker in self._workers:
+            self._end(worker)
+        self._workers = []
+        self._folder.cleanup()
+
+    def __enter__(self) -> "Workers":
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.close()
