@@ -426,8 +426,9 @@ title = "One matrix is enough to look one word back"
 plots.attention_map(weights, words, words, title, query_axis="query", key_axis="key")
 
 # %% [markdown]
-# So the paper's first hope is sound: attending by relative position takes one fixed matrix that training can find. (The
-# first word has none before it and looks at itself.)
+# So the paper's first reason is sound as far as it goes: attending by relative position takes one fixed matrix. That
+# there is one does not mean that training finds it; this is tested further down. (The first word has none before it and
+# looks at itself.)
 
 # %% [markdown]
 # ## See: similarity against offset
@@ -490,9 +491,9 @@ for d_model in (16, 64, 256, 512):
 # > **Paper (Table 3, row E).** Learned positions in place of sinusoids in the base model: perplexity 4.92 in both
 # > cases, BLEU 25.7 against 25.8 on the development set.
 #
-# What it costs: max_len · d_model parameters, and a limit. There is no row for position max_len. A slice in Python does
-# not complain about that: `table[5:8]` of a table with six rows has one row, and broadcasting would add that one to
-# three tokens. Better to stop with a sentence that says what to do.
+# What it costs: max_len · d_model parameters (256 · 512 = 131 072 for each side), and a limit. There is no row for
+# position max_len. A slice in Python does not complain about that: `table[5:8]` of a table with six rows has one row,
+# and broadcasting would add that one to three tokens. Better to stop with a sentence that says what to do.
 #
 # A translator does not see its own sentence at once: when it writes token number 5 it embeds that token alone. So
 # `forward` takes the position of the first token it is given, `start`.
@@ -521,7 +522,7 @@ class LearnedPositions(nn.Module):
         ### END SOLUTION
 
     def forward(self, embedded, start=0):
-        """embedded: (batch, length, d_model), its first at `start`. Returns the same shape; ShapeError beyond max_len."""
+        """embedded: (batch, length, d_model), first at `start`. Returns the same shape; ShapeError beyond max_len."""
         ### BEGIN SOLUTION
         end = start + embedded.size(1)
         if end > self.table.size(0):
@@ -621,7 +622,7 @@ with torch.no_grad():
 import json
 from pathlib import Path
 
-RETRAIN = False  # True: trains 4 arms × 3 seeds here, about 12 minutes on a CPU
+RETRAIN = False  # True: trains 4 arms × 3 seeds here, about 10 minutes on a CPU
 
 root = next(place for place in (Path.cwd(), *Path.cwd().parents) if (place / "assets/runs").is_dir())
 path = root / "assets/runs/02-positions.json"
@@ -701,8 +702,10 @@ figure
 # Look at the left panel first. Not a word has changed, and eight tokens further on hardly anything is understood, by
 # either model. Even a move by two, which keeps nearly all tokens at positions that training has seen, costs BLEU: in
 # training every sentence began at 0, and the model has learned to rely on it. The formula goes on for ever; what the
-# weights have learned to do with its values does not. (Far out, learned positions recover a little. Their untrained
-# rows are still small, so the model reads nearly as if there were none, and no place is better than a wrong one.)
+# weights have learned to do with its values does not. (Far out, both recover a little. For learned positions there is a
+# likely reason: untrained rows are as small as they were drawn, an eighth of an embedding, which is nearer to no place
+# at all; and no place is better than a wrong one, as the arm without positions shows. Why sinusoids recover at 32 we
+# have not looked into.)
 #
 # The right panel says the same of long sentences, whatever else is hard about them. Early on positions help; from
 # position 12 or so both models with positions do worse than the one that never had any, whose decoder has nothing but
@@ -728,9 +731,10 @@ assert beyond["none"] < min(beyond["sinusoidal"], beyond["learned"])
 # %% [markdown]
 # **Verdicts.** *Nearly the same results with learned positions*: **holds** here, at the lengths of training. *Sinusoids
 # may let a model go on to longer sentences*: **does not hold here**. They lose less than learned positions on `long`,
-# with all three seeds, but more than half of the BLEU is gone, and the control shows that it is the positions. The
-# paper says "may", and did not test it. All this is a model of d_model 64 on a small language with sentences of up to
-# 15 words. Press et al. (2022) found the same of far larger language models: with sinusoids, and to a lesser degree
+# with all three seeds, but more than half of the BLEU is gone, and the control shows that new positions alone are
+# enough to do that. So the model did not learn to go by relative position alone, though a matrix for it exists. The
+# paper says "may" and reports no test of it. All this is a model of d_model 64 on a small language with sentences of up
+# to 15 words. Press et al. (2022) found the same of far larger language models: with sinusoids, and to a lesser degree
 # with rotary positions, they get worse soon beyond the length of their training.
 
 # %% [markdown]

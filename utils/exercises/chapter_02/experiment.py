@@ -3,7 +3,7 @@ lengths of its training.
 
     python -m utils.exercises.chapter_02.experiment --out assets/runs/02-positions.json
 
-trains four arms with three seeds each and writes down what came of them: about 12 minutes of a quiet processor.
+trains four arms with three seeds each and writes down what came of them: about 10 minutes of processor time.
 """
 
 import argparse
