@@ -340,8 +340,8 @@ print("by hand = by loop = autograd; no share along ones, none along x")
 # ## Feed-forward by hand and by loop
 #
 # Eq. 2 for one position with d_model = 2 and d_ff = 3: three inner units, each looking for a direction in x. A unit
-# whose direction does not fit is set to 0 and writes nothing; the others write their row of W_2 into the stream. (Below,
-# as in `nn.Linear`, both matrices are turned over: that row is a column of `outer_weight`.)
+# whose direction does not fit is set to 0 and writes nothing; the others write their row of W_2 into the stream.
+# (Below, as in `nn.Linear`, both matrices are turned over: that row is a column of `outer_weight`.)
 
 # %%
 inner_weight = torch.tensor([[1.0, 0.0], [0.0, 1.0], [-1.0, -1.0]])  # (d_ff, d_model): a row for each unit
@@ -494,7 +494,7 @@ print("Eq. 2, conv1d and nn.Conv1d agree")
 # %% [markdown]
 # ## The residual connection
 #
-# Written out with a plain function for each step, for one sub-layer:
+# For one sub-layer, with dropout where it belongs:
 #
 # * **post-norm**, the paper's: LayerNorm(x + Dropout(Sublayer(x)));
 # * **pre-norm**, most models since: x + Dropout(Sublayer(LayerNorm(x))).
@@ -517,8 +517,8 @@ print(f"only {survives:.0%} would survive; with dropout on the sub-layers' outpu
 # Difficulty 3 · 20 minutes · 3 points.
 #
 # The wrapper gets the norm as a finished module and, each time it is called, the sub-layer as a function, so that the
-# same class wraps attention and feed-forward alike. `nn.Dropout(p)` drops in training mode and does nothing in
-# evaluation mode.
+# same class wraps attention and feed-forward alike. Keep what the constructor is given as `normalise`, `dropout` (an
+# `nn.Dropout`, which drops in training mode and does nothing in evaluation mode) and `norm`.
 
 # %%
 # Exercise 5.5: the residual connection
@@ -605,7 +605,7 @@ torch.manual_seed(1)
 fresh = Transformer(translator.model.config, mine).eval()
 values = {"fresh": unit_values(fresh), "trained": unit_values(translator.model)}
 shares = {name: (units > 0).float().mean(0) for name, units in values.items()}  # (d_ff,) each
-assert 0.45 < shares["fresh"].mean() < 0.55 and shares["trained"].mean() < 0.4
+assert 0.4 < shares["fresh"].mean() < 0.6 and shares["trained"].mean() < 0.4
 
 # %% tags=["machine"]
 with house_style():

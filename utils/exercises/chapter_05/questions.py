@@ -67,8 +67,8 @@ QUESTIONS = (
             ),
             Option(
                 "A small fraction, some hundredths of it.",
-                "The norms stand on the path itself. Of those behind the attention to the source each passes on only about "
-                "1/√2, and there are twelve. You will measure it below, beside pre-norm and beside no residual connection.",
+                "The norms stand on the path itself. Of those behind the attention to the source each passes on only "
+                "about 1/√2, and there are twelve. You will measure it, beside pre-norm and no residual connection.",
                 right=True,
             ),
             Option(
