@@ -55,18 +55,18 @@ QUESTIONS = (
     ),
     Question(
         "6.c",
-        "Where do most of the base model's 63 million parameters lie?",
+        "Which part holds the largest share of the base model's 63 million parameters?",
         (
             Option(
-                "In the table of vectors for 37 000 tokens.",
+                "The table of vectors for 37 000 tokens.",
                 "It holds 18.9 million, 30 %. It would be three times that if source, target and output had one each.",
             ),
             Option(
-                "In the attentions.",
+                "The attentions.",
                 "18 of them with 1.05 million each make 18.9 million, 30 %, just as much as the table of vectors.",
             ),
             Option(
-                "In the feed-forward networks.",
+                "The feed-forward networks.",
                 "12 of them with 2.1 million each make 25.2 million, 40 %: the part that gets the least attention in "
                 "most explanations.",
                 right=True,

@@ -63,8 +63,7 @@ def leaks(model: nn.Module, source: Tensor, target: Tensor, position: int) -> bo
         for training in (True, False):
             probe.train(training)
             before = logits(target)
-            other_words = (target + 1) % before.size(-1)
-            for future in (other_words, torch.full_like(target, PADDING)):
+            for future in ((target + 1) % before.size(-1), torch.full_like(target, PADDING)):
                 changed = torch.cat([target[:, : position + 1], future[:, position + 1 :]], dim=1)
                 moved = (logits(changed) - before)[:, : position + 1].abs().max()
                 if moved > 1e-4:
