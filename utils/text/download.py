@@ -6,7 +6,7 @@ import urllib.error
 import urllib.request
 from pathlib import Path
 
-from tqdm.auto import tqdm
+from tqdm import tqdm  # tqdm.auto warns in every notebook of an environment without ipywidgets
 
 from utils.errors import DataError
 
