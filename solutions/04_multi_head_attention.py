@@ -100,12 +100,12 @@ assert torch.equal(x @ first_two, x[:, :2])
 # %% [markdown]
 # ## A loop
 #
-# The paper's formula, read literally, is a loop over heads. Equation 1 you have already:
+# The paper's formula, read literally, is a loop over heads. Equation 1 and the causal mask you have already:
 
 # %%
 from utils.exercises import yours
 
-scaled_dot_product_attention = yours("3.4")
+causal_mask, scaled_dot_product_attention = yours("3.3", "3.4")
 
 # %% [markdown]
 # ### Exercise 4.1 · Heads in a loop
@@ -151,8 +151,8 @@ print("cats:", [round(number, 2) for number in found[0].tolist()])
 # %% [markdown]
 # ## From a loop to one product
 #
-# h small products are slower than one large one. Put the matrices W_1^Q … W_h^Q side by side and you have a single
-# matrix of width h · d_k; the product with it holds the queries of all heads, head after head.
+# The h small products can be one large one, which keeps a processor busier. Put the matrices W_1^Q … W_h^Q side by side
+# and you have a single matrix of width h · d_k; the product with it holds the queries of all heads, head after head.
 
 # %%
 torch.manual_seed(0)
@@ -170,7 +170,7 @@ print("one product", tuple(wide.shape), "gives the columns of", len(small), "pro
 
 # %%
 joined = torch.tensor([[[0, 1, 2, 3], [10, 11, 12, 13], [20, 21, 22, 23]]])  # (batch 1, length 3, 2 · 2)
-right = joined.unflatten(-1, (2, -1)).transpose(1, 2)  # (1, 3, 2, 2), then (1, 2, 3, 2)
+right = torch.stack([joined[..., :2], joined[..., 2:]], dim=1)  # (1, 2, 3, 2), one head after another
 wrong = joined.view(1, 2, 3, 2)  # the same shape at once
 print("right, head 0:", right[0, 0].tolist())
 print("wrong, head 0:", wrong[0, 0].tolist())
@@ -179,8 +179,8 @@ assert right.shape == wrong.shape and not torch.equal(right, wrong)
 # %% [markdown]
 # `view` and `reshape` keep the order in which the numbers lie in memory, token after token, and only draw new borders.
 # The wrong head 0 holds token 0 whole and half of token 1, cut into three rows that are no tokens at all. `transpose`
-# does what `view` cannot: it changes which axis is walked along first. So: `unflatten` (or `view`) splits the last axis
-# in place, then `transpose` exchanges length and heads.
+# does what `view` cannot: it changes which axis is walked along first. So split the last axis in place, into (batch,
+# length, h, d_k), which is only a border drawn, and let `transpose` bring the heads to the front.
 
 # %%
 from utils.plots.style import LINE_COLOURS, NotebookFigure
@@ -189,7 +189,8 @@ figure = NotebookFigure(figsize=(9, 2.9), layout="constrained")
 panels = figure.subplots(1, 5, width_ratios=[4, 2, 2, 2, 2])
 names = ["as projected", "right: head 0", "right: head 1", "wrong: head 0", "wrong: head 1"]
 for axes, name, part in zip(panels, names, [joined[0], *right[0], *wrong[0]]):
-    axes.set(xlim=(0, part.size(1)), ylim=(3, 0), aspect="equal", xticks=[], yticks=[], title=name)
+    axes.set(xlim=(0, part.size(1)), ylim=(3, 0), aspect="equal", xticks=[], yticks=[])
+    axes.set_title(name, size=10)
     axes.spines[:].set_visible(False)
     for row, column in torch.cartesian_prod(torch.arange(3), torch.arange(part.size(1))).tolist():
         number = part[row, column].item()
@@ -204,6 +205,9 @@ figure
 # ### Exercise 4.2 · Split into heads
 #
 # Difficulty 2 · 10 minutes · 1 point.
+#
+# Any number of heads, and no loop. `tensor.unflatten(axis, (a, b))` splits one axis into two of sizes a and b (−1:
+# whatever is left), in the order of memory; `tensor.transpose(i, j)` exchanges two axes.
 
 # %%
 # Exercise 4.2: split into heads
@@ -256,6 +260,8 @@ check("4.3", join_heads)
 hint("4.3")
 
 # %%
+from torch import nn
+
 some = torch.randn(2, 5, 12)
 assert torch.equal(join_heads(split_heads(some, 4)), some)
 print("there and back: nothing lost, nothing moved")
@@ -267,9 +273,10 @@ print("there and back: nothing lost, nothing moved")
 #
 # Difficulty 3 · 25 minutes · 3 points.
 #
+# The h small matrices W_i^Q stand side by side in one projection of width h · d_k; likewise for keys and values.
 # Project, split, attend, join, project. `nn.Linear(a, b, bias=…)` is a projection from width a to width b. Write the
 # four projections under the names `query_projection`, `key_projection`, `value_projection` and `output_projection`:
-# later cells, and the cache with which chapter 09 translates, look for them. A mask broadcasts to (batch, heads,
+# later cells, and the cache with which your model will translate, look for them. A mask broadcasts to (batch, heads,
 # target_len, source_len) as it stands.
 #
 # > **Note.** §3.2.2 writes the projections as plain matrices. Most code, and ours unless told otherwise, gives them a
@@ -277,15 +284,8 @@ print("there and back: nothing lost, nothing moved")
 
 # %%
 # Exercise 4.4: multi-head attention
-from torch import nn
-
-
 class MultiHeadAttention(nn.Module):
-    """Concat(head_1, …, head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V) (§3.2.2).
-
-    The h small matrices W_i^Q stand side by side in one projection of width heads · d_k; likewise for keys and values.
-    d_k and d_v default to d_model / heads, as in the paper.
-    """
+    """Concat(head_1, …, head_h) W^O with head_i = Attention(Q W_i^Q, K W_i^K, V W_i^V) (§3.2.2)."""
 
     def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
         super().__init__()
@@ -416,7 +416,7 @@ for heads in (1, 8, 64):
 # keys.
 
 # %%
-from utils.transformer import causal_mask, padding_mask
+from utils.transformer import padding_mask
 
 source = torch.tensor([[5, 6, 7, 8, 9, 3], [5, 6, 7, 3, 0, 0]])  # ids; 3 ends a sentence, 0 is padding
 target = torch.tensor([[2, 11, 12, 13, 14], [2, 11, 12, 0, 0]])  # 2 begins one
@@ -440,8 +440,8 @@ for axes, (name, mask), (queries, keys) in zip(figure.subplots(1, 3), masks.item
     axes.imshow(mask[1, 0].expand(len(queries), len(keys)), cmap="cividis", vmin=0, vmax=1)
     axes.set_xticks(range(len(keys)), keys, rotation=60)
     axes.set_yticks(range(len(queries)), queries)
-    axes.set(title=name, xlabel="keys: who answers", ylabel="queries: who asks")
-    axes.grid(False)
+    axes.set(xlabel="keys: who answers", ylabel="queries: who asks")
+    axes.set_title(name, size=10)
 figure.suptitle("Yellow may be looked at; padding (·) and the future may not")
 figure
 
@@ -465,7 +465,7 @@ print("encoder–decoder weights", tuple(weights.shape), "= (batch, heads, queri
 # %% [markdown]
 # ## PyTorch's module
 #
-# `torch.nn.MultiheadAttention` is the same thing with three differences that cost people days: its three projections
+# `torch.nn.MultiheadAttention` is the same thing with three differences that are easily missed: its three projections
 # lie below each other in one matrix, `in_proj_weight`; it averages the weights over the heads unless told not to; and
 # its masks mean the opposite, True = must not be seen. They come in two forms: `key_padding_mask`, (batch, source_len),
 # and `attn_mask`, (target_len, source_len), or (batch · heads, target_len, source_len) where sentences or heads differ.
@@ -719,7 +719,7 @@ bleu, loss = by_heads("bleu"), by_heads("valid_loss")
 assert len({result["parameters"] for result in results}) == 1  # the same for every number of heads
 for count in bleu:
     seeds = "  ".join(f"{score:5.2f}" for score in bleu[count])
-    print(f"{count:2} heads of width {64 // count:2}: BLEU {mean(bleu[count]):5.2f} ({seeds}), loss {mean(loss[count]):.3f}")
+    print(f"{count:2} heads of {64 // count:2}: BLEU {mean(bleu[count]):5.2f} ({seeds}), loss {mean(loss[count]):.3f}")
 
 # %%
 figure = NotebookFigure(figsize=(9, 3.4), layout="constrained")
@@ -729,8 +729,8 @@ for seed in record["seeds"]:
     ours.plot(list(bleu), line, "o-", color="#0072b2", alpha=0.35, linewidth=1)
 ours.plot(list(bleu), [mean(scores) for scores in bleu.values()], "o-", color="#0072b2", linewidth=2.5)
 paper.plot([1, 4, 8, 16, 32], [24.9, 25.5, 25.8, 25.8, 25.4], "o-", color="#d55e00", linewidth=2.5)
-ours.set_title("embedded corpus, d_model = 64 (mean and three seeds)")
-paper.set_title("the paper's Table 3 (A), d_model = 512")
+ours.set_title("embedded corpus, d_model = 64: mean and three seeds", size=10)
+paper.set_title("the paper's Table 3 (A), d_model = 512", size=10)
 for axes, label in ((ours, "BLEU (test split)"), (paper, "BLEU (newstest2013)")):
     axes.set_xscale("log", base=2)
     axes.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
@@ -740,8 +740,8 @@ figure
 
 # %%
 best = max(bleu, key=lambda count: mean(bleu[count]))
-print(f"best: {best} heads; one head is {mean(bleu[best]) - mean(bleu[1]):.1f} BLEU behind it in the mean of three seeds,")
-print(f"32 heads {mean(bleu[best]) - mean(bleu[32]):.1f}")
+behind = {count: mean(bleu[best]) - mean(scores) for count, scores in bleu.items()}
+print(f"best: {best} heads; one head is {behind[1]:.1f} BLEU behind in the mean, 32 heads {behind[32]:.1f}")
 assert all(one < eight for one, eight in zip(bleu[1], bleu[8]))  # in each seed
 assert all(many < eight for many, eight in zip(bleu[32], bleu[8]))
 
@@ -787,13 +787,13 @@ for groups, size in sizes.items():
 # %%
 figure = NotebookFigure(figsize=(9, 2.6), layout="constrained")
 axes = figure.subplots()
-tokens = torch.tensor([1, 4096, 16384, 32768])
-names = {64: "64 heads, as in the paper", 8: "8 groups", 1: "1 group: multi-query"}
+thousands = torch.arange(0, 33)
+names = {64: "64 groups: one for each head", 8: "8 groups", 1: "1 group: multi-query"}
 for (groups, size), colour in zip(sizes.items(), LINE_COLOURS):
-    gibibytes = tokens * size / 2**30
-    axes.plot(tokens, gibibytes, color=colour, linewidth=2.5)
-    axes.annotate(names[groups], (tokens[-1], gibibytes[-1]), (6, -3), textcoords="offset points", color=colour)
-axes.set(xlabel="tokens of text so far", ylabel="cache (GiB)", xlim=(0, 42000), ylim=(0, None))
+    gibibytes = 1000 * thousands * size / 2**30
+    axes.plot(thousands, gibibytes, color=colour, linewidth=2.5)
+    axes.annotate(names[groups], (32, gibibytes[-1]), (6, -2), textcoords="offset points", color=colour)
+axes.set(xlabel="text so far (thousands of tokens)", ylabel="cache (GiB)", xlim=(0, 42), ylim=(-4, 85))
 figure.suptitle("Eight groups in place of 64 heads: an eighth of the cache")
 figure
 
