@@ -267,6 +267,27 @@ def attention(query, key, value):
 """,
         "does by itself",
     ),
+    "the library by a hidden name": (
+        """
+def attention(query, key, value):
+    fused = getattr(torch.nn.functional, "scaled_dot" + "_product_attention")
+    return fused(query, key, value), (query @ key.mT / query.size(-1) ** 0.5).softmax(-1)
+""",
+        "torch carried out",
+    ),
+    "a message in a million parts": (
+        f"""
+import zmq
+socket = get_ipython().kernel.iopub_thread.socket
+part = b"x" * 1_000_000
+for _ in range(20_000):
+    socket.send(part, zmq.SNDMORE)
+{WRONG}
+""",
+        "",
+    ),
+    "an expression nested deeply": (f"{WRONG}\nx = {'-' * 3_000}1\ny = {'1 + ' * 5_000}1\n", ""),
+    "a cell of a megabyte": (f"{WRONG}\nx = '{'x' * 1_000_000}'\n", ""),
     # Numbers that are not computed
     "zeros": (
         f"{BEGIN}    return torch.zeros(*query.shape[:-1], value.size(-1)), "

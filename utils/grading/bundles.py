@@ -27,7 +27,7 @@ class BundleError(Exception):
 
 
 def read_bundle(text: Any, probe: str) -> dict[str, Any]:
-    """The content of a bundle: {"answer": {…}, "outcomes": [Outcome, …]}."""
+    """The content of a bundle: {"answer": {…}, "outcomes": [Outcome, …], "operations": [text, …]}."""
     if not isinstance(text, str) or len(text) > LARGEST:
         raise BundleError("it is too large, or no text")
     try:
@@ -37,7 +37,10 @@ def read_bundle(text: Any, probe: str) -> dict[str, Any]:
         answer, outcomes = content.get("answer"), content.get("outcomes", [])
         if not isinstance(answer, dict) or not isinstance(outcomes, list) or len(outcomes) > 500:
             raise BundleError("it has another form than a probe gives it")
-        return {"answer": answer, "outcomes": [_outcome(part) for part in outcomes]}
+        operations = content.get("operations", [])
+        _require(isinstance(operations, list) and len(operations) <= 300)
+        operations = [_text(name, 200) for name in operations]
+        return {"answer": answer, "outcomes": [_outcome(part) for part in outcomes], "operations": operations}
     except (
         ValueError,
         TypeError,

@@ -9,6 +9,8 @@ import importlib
 import re
 from typing import Any
 
+from torch import Generator
+
 from utils.exercises.declare import Exercise
 from utils.exercises.rules import forbidden_among
 from utils.exercises.source import Definition
@@ -40,6 +42,17 @@ SUSPICIOUS = {
     "ctypes": "it calls the system by itself",
     "__subclasses__": "it searches the memory",
 }
+# Ways to compute that the watching of tensors' sizes does not see.
+UNWATCHED = (
+    "threading",
+    "Thread",
+    "ThreadPoolExecutor",
+    "concurrent",
+    "multiprocessing",
+    "numpy",
+    "from_numpy",
+    "vmap",
+)
 DYNAMIC = ("eval", "exec", "__import__", "import_module")  # what reading names is blind behind
 
 
@@ -153,6 +166,16 @@ def suspicions(exercise: Exercise, answer: Answer) -> list[str]:
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
             used |= set(re.split(r"\W+", node.value))
     found = [f"{reason} (`{name}`)" for name, reason in SUSPICIOUS.items() if name in used]
+    if _sizes_are_watched(exercise):
+        found += [
+            f"it may compute where tensors' sizes are not watched (`{name}`)" for name in UNWATCHED if name in used
+        ]
     if exercise.forbidden:
         found += [f"it hides what it calls (`{name}`)" for name in DYNAMIC if name in used]
     return found
+
+
+def _sizes_are_watched(exercise: Exercise) -> bool:
+    """Whether a property looks at the largest tensor of a call."""
+    drawn = (case for declared in exercise.properties for case in declared.draw(Generator().manual_seed(0)))
+    return any(case.observe == "largest" for case in drawn)

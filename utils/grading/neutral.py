@@ -12,6 +12,10 @@ IPYTHONS = re.compile(
 )
 
 
+LONGEST = 500_000  # characters of one cell
+DEEPEST = 120  # levels of a syntax tree
+
+
 def neutral(source: str) -> str:
     """The source with the same lines, in which what is IPython's own does nothing."""
     source = ORDER.sub(r"\1#", source)
@@ -39,12 +43,27 @@ def _without_ipython(source: str) -> str:
 
 
 def parsed(source: str) -> ast.Module | None:
-    """The syntax tree of a cell; None where it is no Python. `await` at the top is allowed, as in a notebook."""
+    """The syntax tree of a cell; None where it is no Python, or none that a person writes. `await` at the top is
+    allowed, as in a notebook.
+    """
+    if len(source) > LONGEST:
+        return None
     try:
         flags = ast.PyCF_ONLY_AST | ast.PyCF_ALLOW_TOP_LEVEL_AWAIT
-        return compile(source, "<cell>", "exec", flags=flags, dont_inherit=True)
+        tree = compile(source, "<cell>", "exec", flags=flags, dont_inherit=True)
     except (SyntaxError, ValueError, RecursionError, MemoryError):
         return None
+    return tree if _is_shallow(tree) else None
+
+
+def _is_shallow(tree: ast.AST) -> bool:
+    """Whether a tree can be walked by recursion: no person nests as deeply as that takes."""
+    level = [tree]
+    for _ in range(DEEPEST):
+        level = [child for node in level for child in ast.iter_child_nodes(node)]
+        if not level:
+            return True
+    return False
 
 
 def why_not_parsed(source: str) -> str:
@@ -55,4 +74,4 @@ def why_not_parsed(source: str) -> str:
         return f"line {error.lineno}: {error.msg}"
     except (ValueError, RecursionError, MemoryError) as error:
         return type(error).__name__
-    return ""
+    return "it is too long or nested too deeply to be read"

@@ -39,7 +39,7 @@ def probe_code(
     task = {
         "probe": probe, "name": name, "kind": exercise.kind, "signature": _bare(form_of(exercise).signature),
         "fills": fills, "modules": definitions(needed, there, place_of(exercise)), "calls": pickle.dumps(sent, 4),
-        "fill": fill, "seconds": seconds,
+        "fill": fill, "seconds": seconds, "operations": bool(exercise.forbidden),
     }  # fmt: skip
     return f"__import__('graders_own.probe').probe.run(get_ipython().user_ns, {_text(task)!r})"
 

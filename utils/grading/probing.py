@@ -25,6 +25,7 @@ from utils.exercises.verdict import (
     report_on,
 )
 from utils.grading.bundles import BundleError, read_bundle
+from utils.grading.inside.probe import operations
 from utils.grading.payload import CallOf, probe_code
 from utils.grading.running import CellRun, Loop
 from utils.grading.seeds import seed_for
@@ -48,7 +49,7 @@ class Examined:
 
     report: Report | None = None
     stopped: str = ""
-    state: str = "judged"  # judged, undefined, unfit, forged, silent, slow, died, flooded, memory
+    state: str = "judged"  # judged, undefined, unfit, forbidden, forged, silent, slow, died, flooded, memory
     runs: list[CellRun] = field(default_factory=list)
 
 
@@ -83,6 +84,13 @@ class Examination:
                 return examined if first is None else first
             if sentence := self._unfit(bundle["answer"], name):
                 examined.state, examined.stopped = "unfit", sentence
+                return examined
+            if operation := self._forbidden_operation(bundle["operations"]):
+                examined.state = "forbidden"
+                examined.stopped = (
+                    f"While your code ran, torch carried out `{operation}`, which does by itself what this exercise is "
+                    "about. Here it is to be written out; afterwards you may use it everywhere."
+                )
                 return examined
             with state_preserved():
                 judged_here = self._judged(loop, name, bundle["outcomes"], fill)
@@ -150,6 +158,16 @@ class Examination:
             return f"`{name}` is a module made from a class: asked for is the class itself."
         signature, forward = _signature(answer.get("signature")), _signature(answer.get("forward"))
         return unlike_signature(exercise, signature, forward, self.cases)
+
+    def _forbidden_operation(self, names: list[str]) -> str | None:
+        """An operation of the answer's that bears the name of something forbidden, and not of the reference's."""
+        wanted = {name.rpartition(".")[2].lower() for name in self.exercise.forbidden}
+        found = sorted(name for name in names if any(word in name.lower() for word in wanted))
+        if not found:
+            return None
+        with state_preserved(), operations() as usual:
+            run_case(self.exercise, self.exercise.reference, self.cases[0], self.seed)
+        return next((name for name in found if name not in usual), None)
 
     def _judged(self, loop: Loop, name: str, outcomes: list[Outcome], fill: int) -> Report:
         """Asks the reference, and compares."""

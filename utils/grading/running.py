@@ -5,13 +5,14 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from utils.grading.inside.probe import MIME
-from utils.grading.watching import excess_of
+from utils.grading.watching import excess_of, own_memory
 from utils.grading.wire import IOPUB, SHELL, Kernel, Message
 
 GRACE = 2.0  # seconds between an interrupt and the end of the kernel
 POLL = 0.05
 WATCH = 0.25  # seconds between two looks at the kernel's memory
 FLOOD_BYTES, FLOOD_MESSAGES = 30_000_000, 20_000  # what one cell may send at most
+FLOOD_MEMORY = 400_000_000  # bytes by which the grader itself may grow meanwhile
 KEPT_TEXT = 20_000  # characters of output kept for a person
 SILENCE = 1.5  # seconds after the reply in which outputs may still come
 
@@ -62,7 +63,7 @@ class Loop:
 
     def __init__(self, kernel: Kernel) -> None:
         self.kernel = kernel
-        self._received = self._messages = 0
+        self._received = self._messages = self._memory = 0
 
     def run(self, code: str, seconds: float) -> CellRun:
         """Runs a cell within so many seconds, and comes back soon after them whatever the cell does."""
@@ -78,6 +79,7 @@ class Loop:
     def _run(self, code: str, seconds: float, run: CellRun, start: float) -> None:
         request = self.kernel.execute(code)
         self._received = self._messages = 0
+        self._memory = own_memory()
         deadline, interrupted, watched, replied = start + seconds, False, start, None
         idle = False
         while not (idle and replied):
@@ -98,6 +100,9 @@ class Loop:
                 return
             if now > watched + WATCH:
                 watched = now
+                if own_memory() > self._memory + FLOOD_MEMORY:
+                    run.ended = "flooded"
+                    return
                 if (excess := excess_of(self.kernel.spawned.sandbox)) is not None:
                     run.ended = excess
                     return

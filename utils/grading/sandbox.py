@@ -73,6 +73,14 @@ def require_sandbox(unsafe: bool) -> bool:
             "bubblewrap is not installed, so that a submission could read solutions and change files: install the "
             "package `bubblewrap` (Linux), or give --unsafe-no-sandbox for notebooks you trust."
         )
+    trial = [find_bwrap(), "--ro-bind", "/", "/", "--unshare-pid", "--unshare-net", "--unshare-ipc", "/bin/true"]
+    tried = subprocess.run(trial, env={}, capture_output=True, text=True)
+    if tried.returncode != 0:
+        said = " ".join(tried.stderr.split())[:200] or f"status {tried.returncode}"
+        raise ConfigError(
+            f"bubblewrap is installed and cannot be used here ({said}): allow user namespaces, or give "
+            "--unsafe-no-sandbox for notebooks you trust."
+        )
     return True
 
 

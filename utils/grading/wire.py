@@ -59,7 +59,7 @@ class Kernel:
         wire = Kernel._context.socket(kind)
         wire.setsockopt(zmq.LINGER, 0)
         wire.setsockopt(zmq.MAXMSGSIZE, LARGEST)
-        wire.setsockopt(zmq.RCVHWM, 100)
+        wire.setsockopt(zmq.RCVHWM, 20)
         wire.setsockopt(zmq.RECONNECT_IVL, 20)
         wire.connect(self.spawned.address(channel))
         return wire

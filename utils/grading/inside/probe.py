@@ -5,13 +5,18 @@ grader trusts nothing of this side.
 """
 
 import base64
+import contextlib
 import inspect
 import json
 import pickle
 import sys
 import time
+from collections.abc import Iterator
 from types import ModuleType
 from typing import Any
+
+from torch.overrides import TorchFunctionMode
+from torch.utils._python_dispatch import TorchDispatchMode
 
 from utils.exercises.calling import Form, Outcome, Trouble, call_answer
 from utils.exercises.structure import kind_of
@@ -65,7 +70,52 @@ def _looked_at(names: dict[str, Any], task: dict[str, Any]) -> dict[str, Any]:
     if not callable(answer):
         return {"answer": described, "outcomes": []}
     outcomes = _outcomes(answer, task)
-    return {"answer": described | _signatures(answer), "outcomes": [packer.outcome(outcome) for outcome in outcomes]}
+    packed = [packer.outcome(outcome) for outcome in outcomes]
+    seen = _operations(answer, task) if task["operations"] and len(outcomes) > 1 else []
+    return {"answer": described | _signatures(answer), "outcomes": packed, "operations": seen}
+
+
+class _Functions(TorchFunctionMode):
+    """Takes down which of torch's functions are called, by the names that Python knows."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def __torch_function__(self, function, types, arguments=(), keywords=None):
+        """Calls the function."""
+        self.names.add(str(getattr(function, "__name__", "")))
+        return function(*arguments, **(keywords or {}))
+
+
+class _Kernels(TorchDispatchMode):
+    """Takes down which operations are carried out in the end."""
+
+    def __init__(self, names: set[str]) -> None:
+        super().__init__()
+        self.names = names
+
+    def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
+        """Runs the operation."""
+        self.names.add(str(operation))
+        return operation(*arguments, **(keywords or {}))
+
+
+@contextlib.contextmanager
+def operations() -> Iterator[set[str]]:
+    """The names of what torch does in the block."""
+    names: set[str] = set()
+    with _Functions(names), _Kernels(names):
+        yield names
+
+
+def _operations(answer: Any, task: dict[str, Any]) -> list[str]:
+    """The operations of the first call."""
+    form = Form(task["kind"], task["signature"], tuple(_found(fill) for fill in task["fills"]))
+    case, seed, weights = pickle.loads(task["calls"])[0]
+    with operations() as names:
+        _called(form, answer, case, seed, weights, task["fill"], time.monotonic() + 2.0, 2.0)
+    return sorted(name[:200] for name in names)[:300]
 
 
 def _signatures(answer: Any) -> dict[str, Any]:
