@@ -455,8 +455,8 @@ figure
 # d_model · 1/d_model = 1, with numbers of size 1 it is d_model.
 #
 # What that does is seen in the **loss**: the mean of −ln p, where p is the probability that the model gives to the
-# right word. Its unit, since the logarithm is the natural one, is the **nat**: 0.69 nats are p = 1/2, 2.30 are p =
-# 1/10.
+# right word. Its unit, since the logarithm is the natural one, is the **nat**: p = 1/2 costs 0.69 nats, p = 1/10
+# costs 2.30.
 
 # %%
 torch.manual_seed(1)
@@ -503,7 +503,7 @@ class TokenEmbedding(nn.Module):
         ### END SOLUTION
 
     def forward(self, tokens):
-        """tokens: (batch, length) ids. Returns (batch, length, d_model)."""
+        """tokens: (batch, length) ids, int64 or int32. Returns (batch, length, d_model)."""
         ### BEGIN SOLUTION
         return nn.functional.embedding(tokens, self.weight) * self.scale
         ### END SOLUTION
