@@ -132,7 +132,8 @@ hint("1.1")
 
 # %% [markdown]
 # torchtext's `Field` does the same for a whole batch: it counts words, numbers them, frames each sentence and pads the
-# shorter ones, so that all fit into one tensor.
+# shorter ones, so that all fit into one tensor. (This is torchtext 0.6.0, the version in `requirements.txt`; later ones
+# have no `Field`.)
 
 # %%
 from torchtext.data import Field
@@ -152,11 +153,11 @@ from utils.text import WordTokeniser
 tokeniser = WordTokeniser.learn(train)
 own_vocabulary = {word: index for index, word in enumerate(tokeniser.field.vocab.itos) if index >= 4}
 sentence = "The whales sleep in the garden."
-assert numericalise(split_words(sentence), own_vocabulary) == [2, *tokeniser.encode(sentence), 3]
+assert list(numericalise(split_words(sentence), own_vocabulary)) == [2, *tokeniser.encode(sentence), 3]
 print(tokeniser.vocab_size, "entries;", tokeniser.decode(tokeniser.encode(sentence)))
 
 # %% [markdown]
-# ### See: a few words are most of the text
+# ### See: a hundred words are about half of the text
 #
 # Order the words by frequency. In real text the count falls about as one over the rank (Zipf's law), so half of all
 # word forms are met once. The grammar's text is tamer: its lexicon ends, so its curve does.
@@ -166,7 +167,7 @@ import json
 
 from utils.text.coverage import rank_counts
 
-recorded = json.loads((course / "assets/runs/01-vocabularies.json").read_text())["results"]
+recorded = json.loads((course / "assets/runs/01-vocabularies.json").read_text(encoding="utf-8"))["results"]
 ranks = {
     "this course's grammar": list(enumerate(rank_counts(train), start=1)),
     "Multi30k (recorded)": recorded["rank_counts"],
@@ -188,7 +189,7 @@ for (name, points), colour, place in zip(ranks.items(), ("#0072B2", "#D55E00"), 
 axes.loglog([1, 30000], [60000, 2], ":", color="#5f5f5f")
 axes.annotate("1 / rank", (9000, 12), color="#5f5f5f")
 axes.set(xlabel="rank of the word", ylabel="times it occurs in training")
-figure.suptitle("A few words are most of the text, and real text has a long tail of rare ones")
+figure.suptitle("A hundred words are about half of the text, and real text has a long tail of rare ones")
 figure
 
 # %% [markdown]
@@ -213,8 +214,9 @@ print(pairs)
 
 # %% [markdown]
 # Three pairs count 8. Such ties need a rule, or the result would depend on the order of the words: we take the
-# alphabetically first, ('e', 'e'). Python compares tuples of strings that way; capitals come before small letters, ▁
-# after both. The merge makes "▁ s ee" and "▁ s ee n", and in the next step the pairs are counted anew.
+# alphabetically first, ('e', 'e'). Python compares tuples of strings that way: by the first symbol, and only if those
+# are equal by the second, so that ('a', 'bc') comes before ('ab', 'a'); capitals come before small letters, ▁ after
+# both. The merge makes "▁ s ee" and "▁ s ee n", and in the next step the pairs are counted anew.
 #
 # ### Exercise 1.2 · One merge of byte-pair encoding
 #
@@ -223,7 +225,8 @@ print(pairs)
 # Count, choose, merge. `pairwise(symbols)` gives the pairs of neighbours. Four things want care: a pair counts as often
 # as its word (which may be 0: such a word has no vote, and is merged like any other); where a pair overlaps itself, as
 # in "a a a", the left one is merged first ("aa a"); a symbol may have several letters, so that "b" after "ca" is not
-# the pair ("a", "b"); and in the end nothing may be left to merge.
+# the pair ("a", "b"); and finally, every word may be one symbol already: then there is no pair, and (None, words) is
+# returned.
 
 # %%
 # Exercise 1.2: one merge of byte-pair encoding
@@ -279,7 +282,7 @@ words = {tuple(piece): count for piece, count in pieces.items()} | {tuple(guest)
 merges, stages = [], [words]
 for _ in range(300):
     pair, words = bpe_step(words)
-    merges.append(pair)
+    merges.append(tuple(pair))
     stages.append(words)
 sizes = [sum(len(symbols) * count for symbols, count in stage.items()) for stage in stages]
 print("first merges:", " ".join("+".join(pair) for pair in merges[:10]))
@@ -327,6 +330,9 @@ print("in both, for example:", theirs.tokens(sorted(both, key=lambda i: -len(the
 # A mask is boolean, `True` = may be attended to, and has four axes, (batch, heads, query, key), here or by
 # broadcasting. Whether a key is padding depends on the sentence and the key alone, so heads and queries get axes of
 # size 1: (batch, 1, 1, length).
+#
+# `source_batch` makes a tensor of source sentences. A source needs only the end, 3: begin is what a decoder starts
+# from, and the encoder reads all words at once.
 
 # %%
 from utils.text import source_batch
@@ -373,7 +379,8 @@ print("product", (one_hot @ table).tolist(), "row", table[2].tolist())
 
 # %% [markdown]
 # A sentence is a loop over its ids. All at once: index with the whole tensor of ids; `nn.functional.embedding(tokens,
-# table)` does the same.
+# table)` does the same. Ids are whole numbers of 64 bits here (int64) or, to save memory, of 32 (int32). A look-up
+# takes both, `one_hot` only int64, so that for int32 one writes `one_hot(tokens.long(), …)`.
 
 # %%
 from torch import nn
@@ -443,8 +450,13 @@ figure
 #
 # Why not draw from N(0, 1) and leave the factor out? For the input that would be the same. But the table has a second
 # job: its rows are compared with the decoder's last state to give the **logits**, the scores before the softmax. That
-# state comes out of a layer norm, so its d_model numbers have size 1, and a logit is a sum of d_model products. With
-# rows of size 1/√d_model its variance is d_model · 1/d_model = 1. With rows of size 1 it is d_model.
+# state comes out of a **layer norm** (chapter 05), which brings the numbers of each vector to mean 0 and standard
+# deviation 1. A logit is a sum of d_model products: with numbers of size 1/√d_model in the table its variance is
+# d_model · 1/d_model = 1, with numbers of size 1 it is d_model.
+#
+# What that does is seen in the **loss**: the mean of −ln p, where p is the probability that the model gives to the
+# right word. Its unit, since the logarithm is the natural one, is the **nat**: p = 1/2 costs 0.69 nats, p = 1/10
+# costs 2.30.
 
 # %%
 torch.manual_seed(1)
@@ -459,8 +471,9 @@ print(f"guessing evenly costs ln V = {math.log(V):.1f} nats")
 assert first_loss["nn.Embedding"] > 5 * math.log(V) and first_loss["N(0, 1/d_model)"] < math.log(V) + 1
 
 # %% [markdown]
-# So the answer is: one table serves two ends that need two sizes. The output needs rows of size 1/√d_model, the input
-# vectors of size 1, and √d_model is the ratio of the two.
+# So the answer is: one table serves two ends that need two sizes. For the output its numbers may have a size of at most
+# about 1/√d_model (Xavier's, which are smaller, start as well as even guessing); the input needs vectors of size 1. And
+# √d_model is the ratio of the two.
 #
 # > **Note.** The authors' own code, tensor2tensor, does both: it draws the shared table from a normal distribution with
 # > standard deviation d_model^−0.5, and multiplies by d_model^0.5 where the table is looked up.
@@ -490,7 +503,7 @@ class TokenEmbedding(nn.Module):
         ### END SOLUTION
 
     def forward(self, tokens):
-        """tokens: (batch, length) ids. Returns (batch, length, d_model)."""
+        """tokens: (batch, length) ids, int64 or int32. Returns (batch, length, d_model)."""
         ### BEGIN SOLUTION
         return nn.functional.embedding(tokens, self.weight) * self.scale
         ### END SOLUTION
@@ -604,11 +617,11 @@ print(f"for the 65 million of Table 3 the vocabulary would need {low:,} to {high
 
 # %%
 again = False  # True: train all fifteen again, 15 minutes on a CPU
+run = json.loads((course / "assets/runs/01-scale.json").read_text(encoding="utf-8"))
 if again:
-    from utils.commands.chapter_01 import record
+    from utils.experiments.starts import starts_experiment
 
-    record("scale")
-run = json.loads((course / "assets/runs/01-scale.json").read_text())
+    run["results"] = starts_experiment()
 print("recorded with:", run["command"], "on", run["hardware"]["processor"])
 print(f"even guessing: {run['results']['chance']:.2f} nats a token")
 after = {}
@@ -626,10 +639,12 @@ assert max(end for _, end in chosen) < 0.5 < 0.9 < min(end for other in others f
 # the factor the words are hardly heard beside the positions, and the loss stays above 4.3. Tables from N(0, 1) begin
 # eight and seventeen times as high as even guessing, with wild logits, and spend the updates on coming down.
 #
-# > **Note.** Two effects are mixed here. Adam moves every number of the table by about the same amount in an update,
-# > whatever its size, so the factor √d_model also lets an input vector move √d_model times as far. And the rate of
-# > learning was chosen for the first start. So the run says that the five are not equal under one recipe; it does not
-# > say what each could reach with a recipe and a patience of its own.
+# > **Note.** Two effects are mixed here. Adam (Kingma and Ba 2015), the rule by which the paper and this course turn
+# > gradients into updates (§5.3), divides each number's gradient by its usual size. So it moves every number of the
+# > table by about the same amount in an update, however large the number or its gradient is, and the factor √d_model
+# > also lets an input vector move √d_model times as far. And the rate of learning was chosen for the first start. So
+# > the run says that the five are not equal under one recipe; it does not say what each could reach with a recipe and a
+# > patience of its own.
 #
 # ## Batches by token budget
 #
@@ -740,11 +755,11 @@ for kind, results in measured.items():
 
 # %%
 again = False  # True: measure again, one minute on a CPU; downloads Multi30k, or reads it from MULTI30K_DIR
+run = json.loads((course / "assets/runs/01-vocabularies.json").read_text(encoding="utf-8"))
 if again:
-    from utils.commands.chapter_01 import record
+    from utils.experiments.vocabularies import vocabularies_experiment
 
-    record("vocabularies")
-run = json.loads((course / "assets/runs/01-vocabularies.json").read_text())
+    run["results"] = vocabularies_experiment()
 print("recorded with:", run["command"], "on", run["hardware"]["processor"])
 real = run["results"]
 for kind in ("words", "bpe"):
@@ -776,7 +791,9 @@ figure
 # %%
 bpe, whole = real["bpe"][6], real["words"][-1]
 longer = bpe["tokens_per_word"]
-print(f"all {whole['vocab_size']:,} words of the training text: {whole['unknown']:.1%} of the test's words unknown,")
+words = whole["vocab_size"] - 4  # without the four special entries
+assert words == real["train"]["different_words"]
+print(f"all {words:,} words of the training text: {whole['unknown']:.1%} of the test's words unknown,")
 print(f"  one or more in {whole['sentences_with_unknown']:.0%} of its sentences")
 print(f"{bpe['vocab_size']:,} subwords: {bpe['unknown']:.1%} unknown, {longer - 1:.0%} more tokens,")
 print(f"  so {longer**2 - 1:.0%} more attention weights, whose number grows with the square")
@@ -831,7 +848,7 @@ for layers, width, entries in ((12, 768, 50_000), (32, 4096, 128_000)):
 #
 # * Text → tokens → ids → vectors. Byte-pair encoding merges frequent neighbours: nothing unknown, a little longer.
 # * An embedding is a product with a one-hot matrix, done as a look-up; only rows that were read get a gradient from it.
-# * × √d_model is the ratio of two needs: rows of size 1/√d_model for the logits, vectors of size 1 beside the position.
+# * × √d_model is the ratio of two needs: at most about 1/√d_model in the table for the logits, 1 beside the position.
 # * Tying is one Parameter with several names. It saves 37.9 million of 101 million in the base model.
 # * Batches by token budget of sentences sorted by length have next to no padding; a mask, True = may be attended to,
 #   hides the rest.

@@ -4,6 +4,7 @@ import ast
 import inspect
 import os
 import random
+import re
 import textwrap
 from pathlib import Path
 
@@ -45,6 +46,15 @@ def test_a_changed_constant_is_noticed(notebook):
     candidates = [constant for constant in numeric_constants(stored) if constant.identifier in compared]
     random.Random(5).shuffle(candidates)
     assert any(not notices(notebook, constant).matches for constant in candidates[:3])
+
+
+@pytest.mark.parametrize("path", find_sources(ROOT / "solutions"), ids=lambda path: path.stem)
+def test_no_source_is_unfinished(path):
+    """No place is left to be filled in, and every recorded run that is shown exists."""
+    text = path.read_text(encoding="utf-8")
+    assert not re.findall(r"@@|\bVERDICT\b|\bTODO\b", text)
+    missing = [run for run in re.findall(r"assets/runs/[\w.-]+\.json", text) if not (ROOT / run).is_file()]
+    assert not missing
 
 
 SHOWN = [(item, path) for path in find_sources(ROOT / "solutions") for item in exercises(int(path.name[:2]))]

@@ -194,6 +194,21 @@ def doubling(symbols, pair):
     return tuple(new)
 
 
+def shortening(symbols, pair):
+    new = []
+    for i in range(len(symbols) - 1):
+        new.append("".join(pair) if symbols[i] == pair[0] and symbols[i + 1] == pair[1] else symbols[i])
+    return tuple(new)
+
+
+def more_than_zero(words):
+    most, best = 0, None
+    for pair, count in sorted(count_pairs(words).items()):
+        if count > most:
+            most, best = count, pair
+    return (None, words) if best is None else right_step(words, best=lambda counts: best)
+
+
 def chaining(symbols, pair):
     joined, new = "".join(pair), []
     for symbol in symbols:
@@ -238,7 +253,13 @@ WRONG_1_2 = {
     "alphabet alone": (lambda words: right_step(words, best=min), None),
     "regular expression": (lambda words: right_step(words, merge=with_regex), "whole symbols"),
     "steps of two": (lambda words: right_step(words, merge=skipping), None),
-    "second symbol left": (lambda words: right_step(words, merge=doubling), None),
+    "second symbol left": (lambda words: right_step(words, merge=doubling), "comes once more behind it"),
+    "one symbol a pair": (lambda words: right_step(words, merge=shortening), "the last symbol of a word is lost"),
+    "joined strings in a tie": (
+        lambda w: right_step(w, best=lambda c: sorted(c, key=lambda p: (-c[p], p[0] + p[1]))[0]),
+        "compare the joined strings",
+    ),
+    "more than 0 wanted": (more_than_zero, "There are pairs all the same"),
     "runs on": (lambda words: right_step(words, merge=chaining), "occurrences of the pair overlap"),
     "lists as keys": (lambda w: (right_step(w)[0], {tuple([*s, ""]): n for s, n in right_step(w)[1].items()}), None),
     "strings as keys": (lambda w: (right_step(w)[0], {" ".join(s): n for s, n in right_step(w)[1].items()}), None),

@@ -89,6 +89,32 @@ class ScaledTable(Right):
         return self.weight[tokens]
 
 
+class VarianceDrawn(nn.Module):
+    def __init__(self, vocab_size, d_model):
+        super().__init__()
+        self.root = d_model**0.5
+        self.weight = nn.Parameter(torch.randn(vocab_size, d_model) * (1 / d_model))
+
+    def forward(self, tokens):
+        return self.root * self.weight[tokens]
+
+
+class NoFactor(Right):
+    def __init__(self, vocab_size, d_model):
+        super().__init__(vocab_size, d_model)
+        self.weight = nn.Parameter(torch.randn(vocab_size, d_model))
+
+    def forward(self, tokens):
+        return self.weight[tokens]
+
+
+def once_for_each(tokens, vectors):
+    """The vectors, with a gradient for the first place of each token only."""
+    flat = tokens.flatten().tolist()
+    first = torch.tensor([token not in flat[:place] for place, token in enumerate(flat)]).view(*tokens.shape, 1)
+    return torch.where(first, vectors, vectors.detach())
+
+
 class ScalesInPlace(Right):
     def forward(self, tokens):
         with torch.no_grad():
@@ -116,7 +142,22 @@ WRONG_1_4 = {
     "no forward": (type("Answer", (nn.Module,), {"__init__": Right.__init__}), None),
     "half a root": (forwarding(lambda self, tokens: self.weight[tokens] * self.root**0.5), None),
     "scaled by 22.6": (forwarding(lambda self, tokens: self.weight[tokens] * 22.627), None),
-    "detached": (forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root), "no gradient flows back"),
+    "detached": (
+        forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root),
+        "exactly where this holds: gradients are asked for",
+    ),
+    "through data": (
+        forwarding(lambda self, tokens: (self.weight.data * self.root)[tokens]),
+        "exactly where this holds: gradients are asked for",
+    ),
+    "gradient once a token": (
+        forwarding(lambda self, tokens: once_for_each(tokens, self.weight[tokens]) * self.root),
+        "exactly where this holds: a token comes more than once",
+    ),
+    "one-hot of int64": (
+        forwarding(lambda self, t: nn.functional.one_hot(t, len(self.weight)).float() @ self.weight * self.root),
+        "ids may come as int32",
+    ),
     "evaluation only": (
         forwarding(lambda self, tokens: self.weight[tokens] * (1 if self.training else self.root)),
         "training mode",
@@ -129,7 +170,9 @@ WRONG_1_4 = {
     "normalised": (forwarding(lambda self, t: nn.functional.normalize(self.weight[t], dim=-1) * self.root), None),
     "zeros to begin with": (starting(torch.zeros), "too small"),
     "N(0, 1)": (starting(torch.randn), "too large"),
-    "variance for deviation": (starting(lambda v, d: torch.randn(v, d) / d), "too small"),
+    "variance for deviation": (starting(lambda v, d: torch.randn(v, d) / d), "1/d_model is the variance"),
+    "variance for deviation, drawn at once": (VarianceDrawn, "You divide what `torch.randn` draws by d_model"),
+    "N(0, 1), no factor": (NoFactor, "A table from N(0, 1) makes up for that"),
     "root of the vocabulary": (starting(lambda v, d: torch.randn(v, d) / math.sqrt(v)), "too small"),
     "0.02": (starting(lambda v, d: 0.02 * torch.randn(v, d)), "too small"),
     "Xavier normal": (starting(lambda v, d: nn.init.xavier_normal_(torch.empty(v, d))), "too small"),
@@ -270,6 +313,23 @@ class RefusesNone(RightOutput):
         super().__init__(vocab_size, d_model, tied_to)
 
 
+class Sideways(nn.Module):
+    def __init__(self, vocab_size, d_model, tied_to=None):
+        super().__init__()
+        own = nn.Parameter(nn.init.xavier_normal_(torch.empty(d_model, vocab_size)))
+        self.weight = own if tied_to is None else tied_to.weight
+
+    def forward(self, states):
+        return torch.matmul(states, self.weight)
+
+
+class TurnedSideways(Sideways):
+    def __init__(self, vocab_size, d_model, tied_to=None):
+        super().__init__(vocab_size, d_model)
+        if tied_to is not None:
+            self.weight = nn.Parameter(tied_to.weight.detach().t())
+
+
 WRONG_1_5 = {
     "two Parameters on one memory": (DataShared, "a Parameter of its own on the same numbers"),
     "detached": (sharing(lambda e: e.weight.detach()), None),
@@ -280,6 +340,8 @@ WRONG_1_5 = {
     "through the embedding's forward": (TiedByForward, "You multiply the logits by √d_model"),
     "tied_to required": (RefusesNone, "tied_to=None"),
     "no tied_to": (lambda vocab_size, d_model: RightOutput(vocab_size, d_model), "tied_to=None"),
+    "own matrix sideways": (Sideways, "a row for each token"),
+    "own matrix sideways, the shared one turned": (TurnedSideways, "a row for each token"),
     "argmax": (scoring(lambda self, x: (x @ self.weight.t()).argmax(-1)), "shape"),
     "sigmoid": (scoring(lambda self, x: (x @ self.weight.t()).sigmoid()), None),
     "cosine": (

@@ -120,6 +120,30 @@ def test_the_smallest_input_is_shown(made):
     assert report.smallest.yours and report.smallest.expected
 
 
+def test_a_list_of_plain_numbers_is_shown_as_a_whole(made):
+    def counted(x):
+        return [[len(x)], [2, 3]]
+
+    one_off = examine(made(counted, returns=("counts",)), lambda x: [[len(x)], [2, 7]], 0)
+    assert one_off.message == "Your counts[1][1] is 7; expected is 3."
+    assert (one_off.smallest.yours, one_off.smallest.expected) == ("[[1], [2, 7]]", "[[1], [2, 3]]")
+    too_short = examine(made(counted, returns=("counts",)), lambda x: [[len(x)], [2]], 0)
+    assert (too_short.smallest.yours, too_short.smallest.expected) == ("[[1], [2]]", "[[1], [2, 3]]")
+    long = examine(made(lambda x: [*range(100)], returns=("ids",)), lambda x: [*range(99), 0], 0)
+    assert (long.smallest.yours, long.smallest.expected) == ("0", "99")
+
+
+def test_the_first_part_that_differs_is_shown_first(made):
+    def split(x):
+        return ("a", "b"), {"ab": 1, "c": 2}
+
+    item = made(split, returns=("pair", "words"))
+    report = examine(item, lambda x: (("b", "c"), {"a": 1, "bc": 2}), 0)
+    assert report.message == "Your pair[0] is 'b'; expected is 'a'."
+    assert (report.smallest.yours, report.smallest.expected) == ("('b', 'c')", "('a', 'b')")
+    assert "Your words come" in examine(item, lambda x: (("a", "b"), {"a": 1, "bc": 2}), 0).message
+
+
 def test_prints_are_caught_and_shown_once(made, capsys):
     report = examine(made(), lambda x: print("shape", *x.shape) or x)
     assert capsys.readouterr().out == ""

@@ -5,7 +5,7 @@ Everything here works on values alone, without the learner's code: the grader ju
 
 import math
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -13,7 +13,7 @@ from torch import Tensor
 
 from utils.exercises.calling import MODE, RANDOM_STATE, Outcome
 from utils.exercises.declare import Case, Exercise
-from utils.exercises.structure import dtype_name, kind_of, leaves, shown, tensors
+from utils.exercises.structure import dtype_name, kind_of, leaves, plain, shown, tensors
 
 # From fundamental to subtle: of several findings the earliest is told.
 LEVELS = (
@@ -149,12 +149,14 @@ def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -
             sentence += f"asked for is a {kind} of {len(expected)}{names}."
             return [Finding("structure", sentence, got, expected)]
         pairs = zip(expected, got, strict=True)
-        return [f for i, (want, have) in enumerate(pairs) for f in _unlike(exercise, case, want, have, f"{way}[{i}]")]
+        found = [f for i, (want, have) in enumerate(pairs) for f in _unlike(exercise, case, want, have, f"{way}[{i}]")]
+        return [replace(f, got=got, expected=expected) for f in found] if plain(got) and plain(expected) else found
     if isinstance(expected, Mapping):
         if not isinstance(got, Mapping) or set(got) != set(expected):
             have = f"a dictionary with {_keys(got)}" if isinstance(got, Mapping) else kind_of(got)
             sentence = f"{name} {_verb(name, 'comes')} as {have}; asked for are {_keys(expected)}."
-            return [Finding("structure", sentence, got, expected)]
+            # Other keys are other contents: what differs in the parts before is told first.
+            return [Finding("values" if isinstance(got, Mapping) else "structure", sentence, got, expected)]
         return [f for key in expected for f in _unlike(exercise, case, expected[key], got[key], f"{way}[{key!r}]")]
     finding = _unlike_leaf(name, case, expected, got)
     return [] if finding is None else [finding]

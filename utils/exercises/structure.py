@@ -31,6 +31,12 @@ def size(value: Any) -> int:
     return sum(part.numel() if isinstance(part, Tensor) else 1 for _, part in leaves(value))
 
 
+def plain(value: Any) -> bool:
+    """Whether something is made of so few numbers and words that it is best shown as a whole."""
+    parts = [part for _, part in leaves(value)]
+    return len(parts) <= SHOWN and all(part is None or isinstance(part, int | float | str) for part in parts)
+
+
 def kind_of(value: Any) -> str:
     """What something is, in words: "a Tensor of shape (2, 3)", "None", "a tuple of 2"."""
     if value is None:

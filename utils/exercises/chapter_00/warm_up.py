@@ -33,7 +33,7 @@ def _cases(generator: Generator) -> list[Case]:
         Case("gradients", drawn(2, 3), gradients=True),
         Case("sentences, queries, keys", drawn(2, 3, 5), part=SHAPE),
         Case("sentences, heads, queries, keys", drawn(2, 2, 3, 3), part=SHAPE),
-        Case("a single score", drawn(2, 1), part=EDGE),
+        Case("two rows of a single score", drawn(2, 1), part=EDGE),
         Case("five equal scores", (torch.full((5,), 0.7),), part=EDGE, traits=(ONE_AXIS,)),
         Case("a score of −∞ in each row", (hidden,), part=EDGE, traits=("a score is −∞",)),
         Case("scores in the hundreds", (hundreds,), part=EDGE, traits=(HUNDREDS,)),

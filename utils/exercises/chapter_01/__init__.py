@@ -33,13 +33,14 @@ QUESTIONS = (
     ),
     Question(
         "1.b",
-        "A table of 37 000 × 512 numbers starts as Xavier has it, and its vectors are multiplied by √512. A positional "
+        "A table of 37 000 × 512 numbers starts as Xavier has it: the standard deviation is √(2 / (37 000 + 512)), with "
+        "the numbers of rows and of columns in the denominator. Its vectors are multiplied by √512, and a positional "
         "code with a root mean square of 0.71 is added. Which of the two is larger?",
         (
             Option(
                 "The word's vector.",
-                "Xavier's formula has the 37 000 in its denominator: √(2 / 37 512) is 0.0073, times √512 0.17. The "
-                "positional code is four times as large.",
+                "The large vocabulary makes the numbers tiny: √(2 / 37 512) is 0.0073, times √512 0.17. The positional "
+                "code is four times as large.",
             ),
             Option(
                 "The positional code.",

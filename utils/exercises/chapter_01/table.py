@@ -31,10 +31,12 @@ def _lookup_cases(generator: Generator) -> list[Case]:
         Case("as wide as the vocabulary", drawn(2, 3, vocab_size=4), build=(4, 4)),
         Case("in training mode", drawn(2, 3, vocab_size=6), build=(6, 3), training=True),
         Case("sizes by their names", drawn(2, 3, vocab_size=7), build_keywords={"vocab_size": 7, "d_model": 6}),
-        Case("gradients", (torch.tensor([[3, 1, 3, 3]]),), build=(6, 4), gradients=True,
+        Case("gradients", (torch.tensor([[3, 1, 4]]),), build=(6, 4), gradients=True),
+        Case("gradients where a token comes again", (torch.tensor([[3, 1, 3, 3]]),), build=(6, 4), gradients=True,
              traits=("a token comes more than once",)),
         Case("the table itself", drawn(1, 2, vocab_size=8), build=(8, 3), observe=".weight", traits=(NAME,)),
-        Case("ids in 32 bits", (drawn(2, 3, vocab_size=6)[0].int(),), build=(6, 4), part=SHAPE),
+        Case("ids in 32 bits", (drawn(2, 3, vocab_size=6)[0].int(),), build=(6, 4), part=SHAPE,
+             traits=("the ids are int32",)),
         Case("one token", drawn(1, 1, vocab_size=5), build=(5, 4), part=EDGE),
         Case("the first and the last id", (torch.tensor([[0, 6]]),), build=(7, 2), part=EDGE),
         Case("a width of 1", drawn(1, 4, vocab_size=5), build=(5, 1), part=EDGE),
@@ -70,16 +72,16 @@ EMBED = Exercise(
             _fresh_vectors,
             lambda cases, results: min(_spreads(results)) > 0.9,
             "The vectors of a new table come out too small: their standard deviation is below 0.9, and the positional "
-            "code (rms 0.71) drowns them. Draw the table from N(0, 1/d_model), that is with the standard deviation "
-            "1/√d_model; times √d_model that gives 1.",
+            "code (rms 0.71) drowns them. Draw the table from N(0, 1/d_model): 1/d_model is the variance, so the "
+            "standard deviation is 1/√d_model; times √d_model that gives 1.",
         ),
         Property(
             "vectors start small enough",
             _fresh_vectors,
             lambda cases, results: max(_spreads(results)) < 1.1,
             "The vectors of a new table come out too large: their standard deviation is above 1.1, and they drown the "
-            "positional code (rms 0.71). Draw the table from N(0, 1/d_model), that is with the standard deviation "
-            "1/√d_model; times √d_model that gives 1.",
+            "positional code (rms 0.71). Draw the table from N(0, 1/d_model): 1/d_model is the variance, so the "
+            "standard deviation is 1/√d_model; times √d_model that gives 1.",
         ),
         Property(
             "vectors start around zero",

@@ -160,6 +160,14 @@ def merged_in_any_order(symbols, best):
     return tuple(new)
 
 
+def merged_with_pairwise(symbols, best):
+    return (*merged_with_pairwise_alone(symbols, best), symbols[-1])
+
+
+def merged_with_pairwise_alone(symbols, best):
+    return tuple("".join(pair) if pair == best else pair[0] for pair in pairwise(symbols))
+
+
 def pair_removed(symbols, best):
     kept = put_together(symbols, best)
     return tuple(symbol for symbol in kept if symbol != "".join(best))
@@ -173,6 +181,10 @@ def changed_words_only(words):
 def pair_as_text(words):
     pair, merged = stepping()(words)
     return None if pair is None else "".join(pair), merged
+
+
+def nothing_counts(words):
+    return stepping()(words) if any(pair_counts(words).values()) else (None, words)
 
 
 def no_way_out(words):
@@ -205,6 +217,12 @@ BPE_STEP = (
         "comparisons round: use `min` with (-counts[pair], pair).",
     ),
     Misconception(
+        "joined strings are compared in a tie",
+        stepping(choose=lambda counts: min(counts, key=lambda pair: (-counts[pair], "".join(pair)))),
+        "In a tie you compare the joined strings. Compare the pairs, by the first symbol and then by the second: "
+        "('a', 'bc') comes before ('ab', 'a'), though 'aba' comes before 'abc'.",
+    ),
+    Misconception(
         "rarest pair",
         stepping(choose=lambda counts: min(counts, key=lambda pair: (counts[pair], pair))),
         "You merge the rarest pair. The most frequent one saves the most symbols.",
@@ -233,6 +251,19 @@ BPE_STEP = (
         "is another pair.",
     ),
     Misconception(
+        "second symbol kept",
+        stepping(merge=merged_with_pairwise),
+        "You put the pair together, and its second symbol comes once more behind it: 'a' 'b' 'c' becomes 'ab' 'b' 'c'. "
+        "After a merge, go on behind both symbols.",
+    ),
+    Misconception(
+        "one symbol for each pair of neighbours",
+        stepping(merge=merged_with_pairwise_alone),
+        "You build the new word from `pairwise(symbols)`, one symbol for each pair of neighbours. So the last symbol "
+        "of a word is lost unless it is merged, and the second symbol of a merged pair comes once more behind it. Go "
+        "through the symbols themselves.",
+    ),
+    Misconception(
         "pair removed",
         stepping(merge=pair_removed),
         "The two symbols of the pair disappear. They are put together: what was 'a' 'b' becomes 'ab'.",
@@ -241,6 +272,12 @@ BPE_STEP = (
         "only changed words",
         changed_words_only,
         "You return only the words that the merge has changed. The others belong to the corpus too: return all.",
+    ),
+    Misconception(
+        "counts of 0 are no pairs",
+        nothing_counts,
+        "You return (None, words) where all counts are 0. There are pairs all the same, equally frequent ones: the "
+        "alphabetically first is merged. None is for words of one symbol each, which hold no pair.",
     ),
     Misconception(
         "None alone",

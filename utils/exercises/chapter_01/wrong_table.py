@@ -65,6 +65,10 @@ def scaled_by_vocabulary():
     return TokenEmbedding
 
 
+def through_one_hot(tokens, weight):
+    return nn.functional.one_hot(tokens, len(weight)).to(weight.dtype) @ weight
+
+
 def padding_silenced():
     class TokenEmbedding(embedding()):
         def forward(self, tokens):
@@ -120,10 +124,17 @@ EMBEDDING = (
         "N(0, 1).",
     ),
     Misconception(
+        "variance taken for the deviation",  # before "not scaled", whose vectors are the same when new
+        embedding(start=lambda vocab_size, d_model: torch.randn(vocab_size, d_model) / d_model),
+        "You divide what `torch.randn` draws by d_model. In N(0, 1/d_model), 1/d_model is the variance; the standard "
+        "deviation is its root: divide by √d_model.",
+    ),
+    Misconception(
         "not scaled",
         embedding(factor=lambda d_model: 1.0),
-        "The factor √d_model of §3.4 is missing: your vectors have length about 1, those of the positional code "
-        "√(d_model / 2).",
+        "The factor √d_model of §3.4 is missing. Without it a table from N(0, 1/d_model) gives vectors of length 1, "
+        "beside a positional code of length √(d_model / 2). A table from N(0, 1) makes up for that at this end of the "
+        "model, but the output layer shares it, and gets wild logits.",
     ),
     Misconception(
         "scaled by d_model",
@@ -158,6 +169,12 @@ EMBEDDING = (
         scaled_in_one_mode(training=False),
         "In training mode you do not multiply by √d_model. The factor belongs to both modes: evaluation must see what "
         "the layers were trained on.",
+    ),
+    Misconception(
+        "one-hot of 64 bits only",
+        embedding(look_up=through_one_hot),
+        "Your product with the one-hot matrix is right, but `one_hot` takes int64 alone, and ids may come as int32: "
+        "`one_hot(tokens.long(), …)`. A look-up takes both, and skips the products with zero.",
     ),
     Misconception(
         "another name",
@@ -232,6 +249,15 @@ def output_under_another_name():
     return OutputLayer
 
 
+def on_its_side_as_output(tie):
+    """A wrong answer to 1.5 whose own matrix is (d_model, vocab_size); tie gets the embedding's table."""
+
+    def matrix(vocab_size, d_model, tied_to):
+        return nn.Parameter(xavier(d_model, vocab_size)) if tied_to is None else tie(tied_to.weight)
+
+    return output(matrix, lambda states, weight: states @ weight)
+
+
 def scaled_again(states, weight):
     return nn.functional.linear(states, weight) * math.sqrt(weight.size(1))
 
@@ -240,6 +266,10 @@ def scaled_down(states, weight):
     return nn.functional.linear(states, weight) / math.sqrt(weight.size(1))
 
 
+SIDEWAYS = (
+    "Your own matrix is (d_model, vocab_size). Like the embedding's table it has a row for each token, (vocab_size, "
+    "d_model), so that one can stand in for the other: transpose it where it is used, `states @ self.weight.t()`."
+)
 OUTPUT = (
     Misconception(
         "copied table",
@@ -288,6 +318,16 @@ OUTPUT = (
         output(score=lambda states, weight: states @ weight),
         "`states @ weight` multiplies (…, d_model) with (vocab_size, d_model): inner sizes do not meet, or meet by "
         "chance. The table is (vocab_size, d_model), so its transpose is what a state is multiplied with.",
+    ),
+    Misconception(
+        "matrix on its side",
+        on_its_side_as_output(lambda weight: weight.t()),
+        SIDEWAYS + " With `weight.t()` of the embedding's table, `self.weight` is no Parameter either.",
+    ),
+    Misconception(
+        "own matrix on its side",
+        on_its_side_as_output(lambda weight: weight),
+        SIDEWAYS + " The embedding's table is, and `states @ self.weight` stops there.",
     ),
     Misconception(
         "a bias",
