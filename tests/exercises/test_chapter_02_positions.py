@@ -324,7 +324,7 @@ def position_by_position(function, x, order):
     return all(torch.allclose(before[:, new], after[:, old], atol=1e-5) for new, old in enumerate(order.tolist()))
 
 
-class Tester(nn.Module):
+class Asking(nn.Module):
     def forward(self, function, x, order):
         return is_equivariant(function, x, order)
 
@@ -335,7 +335,7 @@ RIGHT_2_7 = {
     "position by position": position_by_position,
     "index_select": lambda f, x, order: near(f(x.index_select(1, order)), f(x).index_select(1, order)),
     "a tensor of one truth value": lambda f, x, order: ((f(x[:, order]) - f(x)[:, order]).abs().max() < 1e-5),
-    "a module": Tester(),
+    "a module": Asking(),
     "the reverse order as well": lambda f, x, order: near(f(x[:, order]), f(x)[:, order]) and near(
         f(x.flip(1)), f(x).flip(1)),
     "in float64": lambda f, x, order: near(f(x[:, order]).double(), f(x).double()[:, order]),
