@@ -86,8 +86,8 @@ print("after the attention   ", [round(number, 3) for number in after_attention.
 print("after the feed-forward", [round(number, 3) for number in after_both.tolist()])
 
 # %% [markdown]
-# The `Residual` of chapter 05 does one of these two steps. It is called with x and a *function* for the sub-layer, since
-# it has to decide what the sub-layer gets: x itself (post-norm), or the norm of x (pre-norm).
+# The `Residual` of chapter 05 does one of these two steps. It is called with x and a *function* for the sub-layer,
+# since it has to decide what the sub-layer gets: x itself (post-norm), or the norm of x (pre-norm).
 
 # %%
 first, second = Residual(LayerNorm(2), dropout=0.0), Residual(LayerNorm(2), dropout=0.0)
@@ -148,8 +148,8 @@ hint("6.1")
 # | attention to the source | target | memory | `source_mask`: no padding |
 # | feed-forward | | | none: each position for itself |
 #
-# > **Note.** The memory goes into the second attention as it comes. It was normalised at the top of the encoder, and the
-# > residual of the decoder hands over only what is the decoder's own.
+# > **Note.** The memory goes into the second attention as it comes. It was normalised at the top of the encoder, and
+# > the residual of the decoder hands over only what is the decoder's own.
 #
 # ### Exercise 6.2 · The decoder layer
 #
@@ -227,8 +227,8 @@ pre = encoder_stack(TransformerConfig(vocab_size=50, d_model=16, heads=4, norm="
 print("after the last layer: post-norm", encoder.final_norm, "· pre-norm", type(pre.final_norm).__name__)
 
 # %% [markdown]
-# > **Note.** A pre-norm stack ends with one more layer norm: its layers only ever *add* to x, so without it the last sum
-# > would leave the stack as large as it has grown. A post-norm layer ends with a norm anyway.
+# > **Note.** A pre-norm stack ends with one more layer norm: its layers only ever *add* to x, so without it the last
+# > sum would leave the stack as large as it has grown. A post-norm layer ends with a norm anyway.
 
 # %% [markdown]
 # ## Shift right
@@ -301,8 +301,8 @@ print(pairs[1], decoder_input[1].tolist(), wanted[1].tolist(), sep="\n")
 # %% [markdown]
 # ## The whole model
 #
-# Now everything in one forward pass. From below, figure 1 left: ids, embedding, positions, dropout, encoder. Right: ids,
-# embedding, positions, dropout, decoder, output layer.
+# Now everything in one forward pass. From below, figure 1 left: ids, embedding, positions, dropout, encoder. Right:
+# ids, embedding, positions, dropout, decoder, output layer.
 #
 # > **Paper (§3.4, §3.5, §5.4).** The positional code is *added* to the embedding at the bottom of both stacks, and
 # > dropout falls on the sum. Both embeddings and the matrix before the softmax are one table.
@@ -323,8 +323,8 @@ causal_mask = yours("3.3")
 # Difficulty 3 · 25 minutes · 3 points.
 #
 # You are given six parts. `embedding`, `positions` and `dropout` are called with one tensor each and serve both sides;
-# `encoder(x, source_mask)` and `decoder(x, memory, target_mask, source_mask)` are stacks; `output(states)` gives logits.
-# The loss will take the softmax, so the model does not.
+# `encoder(x, source_mask)` and `decoder(x, memory, target_mask, source_mask)` are stacks; `output(states)` gives
+# logits. The loss will take the softmax, so the model does not.
 
 # %%
 # Exercise 6.4: the whole model
@@ -342,7 +342,6 @@ class EncoderDecoder(nn.Module):
 
     def forward(self, source, target):
         """source: (batch, source_len) ids, padded; target: (batch, target_len) ids, shifted right.
-
         Returns logits (batch, target_len, vocab_size): those at position t are for the token after target[:, t].
         """
         ### BEGIN SOLUTION
@@ -362,8 +361,8 @@ check("6.4", EncoderDecoder)
 hint("6.4")
 
 # %% [markdown]
-# The course's `Transformer(config, parts)` makes the six parts by itself and runs them as you do. With its parts in your
-# hands, the logits are the same to the last digit that counts:
+# The course's `Transformer(config, parts)` makes the six parts by itself and runs them as you do. With its parts in
+# your hands, the logits are the same to the last digit that counts:
 
 # %%
 torch.manual_seed(6)
@@ -377,8 +376,8 @@ print("logits", tuple(whole(source, decoder_input).shape), "from ids", tuple(sou
 # %% [markdown]
 # ## See: every shape of a forward pass
 #
-# Below is the paper's base model, with real weights. Hooks note what comes out of each module on the way: two sentences,
-# 7 source tokens and 5 target tokens, so that every size in the table is recognisable.
+# Below is the paper's base model, with real weights. Hooks note what comes out of each module on the way: two
+# sentences, 7 source tokens and 5 target tokens, so that every size in the table is recognisable.
 
 # %%
 from utils.transformer import BASE, CLEAR
@@ -526,8 +525,9 @@ print(type(cached).__name__, "equals", type(uncached).__name__, "for", cached.le
 # Table 3 of the paper gives sizes in millions. You can count them exactly, with a pen. By hand, for one attention of
 # the base model: four matrices 512 × 512 and, if they have them, four biases.
 #
-# > **Note.** §3.2.2 writes the projections as plain matrices; most code, ours too, adds a bias to each. The feed-forward
-# > network has its two biases in the paper as well (Eq. 2). The output layer has none: it is the embedding's table.
+# > **Note.** §3.2.2 writes the projections as plain matrices; most code, ours too, adds a bias to each. The
+# > feed-forward network has its two biases in the paper as well (Eq. 2). The output layer has none: it is the
+# > embedding's table.
 #
 # A layer norm has a gain and a bias, and there is one for each sub-layer. Sinusoidal positions have nothing to learn.
 # Source, target and output share one table (§3.4). The paper is post-norm: no norms at the stacks' ends.
@@ -583,7 +583,7 @@ assert transformer_parameters(37_000, 6, 512, 2048) == sum(parameter.numel() for
 # %%
 from utils.transformer.counts import implied_vocabulary
 
-ranges = {name: implied_vocabulary(sizes, millions) for name, sizes, millions in (("base", BASE, 65), ("big", BIG, 213))}
+ranges = {"base": implied_vocabulary(BASE, 65), "big": implied_vocabulary(BIG, 213)}
 for name, (low, high) in ranges.items():
     print(f"{name}: a vocabulary of {low:,} to {high:,} rounds to the reported size")
 assert ranges["big"][1] < ranges["base"][0]
@@ -635,7 +635,7 @@ print(*told, sep="\n")
 own = Transformer(config, learners_parts).eval()
 with torch.no_grad():
     logits = own(source, decoder_input)  # (32, target_len, vocab_size)
-print("logits", tuple(logits.shape), "from", type(own.decoder.layers[0]).__name__, "in", len(own.decoder.layers), "layers")
+print("logits", tuple(logits.shape), "from", len(own.decoder.layers), "×", type(own.decoder.layers[0]).__name__)
 assert logits.isfinite().all() and not leaks(own, source[:4], decoder_input[:4], 3)
 
 # %% [markdown]
@@ -711,8 +711,8 @@ axes.set_title("One batch is learnt by heart; smoothing puts a floor under the l
 figure
 
 # %% [markdown]
-# A loss of 0.9 with smoothing and one of nearly 0 without are equally good here: both models write every sentence. Losses
-# with different ε cannot be compared.
+# A loss of 0.9 with smoothing and one of nearly 0 without are equally good here: both models write every sentence.
+# Losses with different ε cannot be compared.
 
 # %% [markdown]
 # ## Test the claim: it takes the shift *and* the mask
@@ -755,8 +755,8 @@ assert results["shift, mask"][1] == 32 and all(loss < 0.05 for loss, _ in result
 assert all(written <= 2 for wiring, (_, written) in results.items() if wiring != "shift, mask")
 
 # %% [markdown]
-# All four look the same on paper: a loss near zero. One of them can write. Each of the others has learnt to copy a token
-# that it will not be shown when it matters.
+# All four look the same on paper: a loss near zero. One of them can write. Each of the others leans on a token that it
+# will not be shown when it matters.
 #
 # Does a larger corpus bring the fault to light? Two short trainings on the whole corpus, with your layers, tell.
 # Validation is done with teacher forcing, like training; so it shows the leaking model the same future.
@@ -792,8 +792,8 @@ print("the leaking model has the lower validation loss, by more than half")
 #
 # * **Encoder-only**: everyone sees everyone. Good for reading (tagging, searching), useless for writing.
 # * **Decoder-only**: everyone sees what stands before. The source is read in one direction only, like the rest.
-# * **Encoder–decoder**: the source sees all of itself and nothing of the target; the target sees the whole source and its
-#   own past.
+# * **Encoder–decoder**: the source sees all of itself and nothing of the target; the target sees the whole source and
+#   its own past.
 #
 # ### Exercise 6.7 · Three families, three masks
 #
@@ -844,8 +844,8 @@ figure.suptitle("Who sees whom: lines part source and target, dark cells look ah
 figure
 
 # %% [markdown]
-# > **Note.** One stack with the third mask is called a **prefix language model**. Its mask is the encoder–decoder's; two
-# > things differ. An encoder–decoder has weights of its own for reading, writing and looking across; and its target
+# > **Note.** One stack with the third mask is called a **prefix language model**. Its mask is the encoder–decoder's;
+# > two things differ. An encoder–decoder has weights of its own for reading, writing and looking across; and its target
 # > divides its attention in two softmaxes, one over the target and one over the source, where the prefix model has one
 # > over both.
 
@@ -856,8 +856,8 @@ figure
 # language models are decoder-only: one stack, one kind of data, and every token of a text is a training example. Speech
 # recognisers and many translators still have an encoder.
 #
-# Is the encoder worth its parameters? At equal parameters the two do not cost the same: in an encoder–decoder each token
-# passes through one half of the weights, in a single stack through all of them.
+# Is the encoder worth its parameters? At equal parameters the two do not cost the same: in an encoder–decoder each
+# token passes through one half of the weights, in a single stack through all of them.
 
 # %%
 d = 64
@@ -923,7 +923,8 @@ print("every seed of the encoder–decoder lies above every seed of the others")
 #
 # * An encoder layer is two lines, a decoder layer three: attention, (attention to the memory,) feed-forward, each in a
 #   residual. Everything between them has the shape (batch, length, d_model).
-# * Shift right *and* causal mask make teacher forcing honest. Without either the loss is splendid and nothing is written.
+# * Shift right *and* causal mask make teacher forcing honest. Without either the loss is splendid and nothing is
+#   written.
 # * A no-leak test changes the future and looks at the past, in both modes, with the dropout held still.
 # * The base model has 63 082 496 parameters, 40 % of them in feed-forward networks; Table 3's 65 and 213 million imply
 #   two different vocabularies.
