@@ -30,7 +30,8 @@ def starting(start):
 
     class Answer(Right):
         def __init__(self, vocab_size, d_model):
-            super().__init__(vocab_size, d_model)
+            nn.Module.__init__(self)
+            self.root = math.sqrt(d_model)
             self.weight = nn.Parameter(start(vocab_size, d_model))
 
     return Answer
@@ -84,25 +85,6 @@ class ScaledTable(Right):
     def __init__(self, vocab_size, d_model):
         super().__init__(vocab_size, d_model)
         self.weight = nn.Parameter(self.weight.detach() * self.root)
-
-    def forward(self, tokens):
-        return self.weight[tokens]
-
-
-class VarianceDrawn(nn.Module):
-    def __init__(self, vocab_size, d_model):
-        super().__init__()
-        self.root = d_model**0.5
-        self.weight = nn.Parameter(torch.randn(vocab_size, d_model) * (1 / d_model))
-
-    def forward(self, tokens):
-        return self.root * self.weight[tokens]
-
-
-class NoFactor(Right):
-    def __init__(self, vocab_size, d_model):
-        super().__init__(vocab_size, d_model)
-        self.weight = nn.Parameter(torch.randn(vocab_size, d_model))
 
     def forward(self, tokens):
         return self.weight[tokens]
@@ -170,9 +152,18 @@ WRONG_1_4 = {
     "normalised": (forwarding(lambda self, t: nn.functional.normalize(self.weight[t], dim=-1) * self.root), None),
     "zeros to begin with": (starting(torch.zeros), "too small"),
     "N(0, 1)": (starting(torch.randn), "too large"),
-    "variance for deviation": (starting(lambda v, d: torch.randn(v, d) / d), "1/d_model is the variance"),
-    "variance for deviation, drawn at once": (VarianceDrawn, "You divide what `torch.randn` draws by d_model"),
-    "N(0, 1), no factor": (NoFactor, "A table from N(0, 1) makes up for that"),
+    "variance for deviation": (
+        starting(lambda v, d: torch.randn(v, d) / d),
+        "You divide what `torch.randn` draws by d",
+    ),
+    "variance, drawn otherwise": (
+        starting(lambda v, d: nn.init.normal_(torch.empty(v, d), std=1 / d)),
+        "1/d_model is the variance",
+    ),
+    "N(0, 1), no factor": (
+        type("Answer", (starting(torch.randn),), {"forward": lambda self, t: self.weight[t]}),
+        "A table from N(0, 1) makes up for that",
+    ),
     "root of the vocabulary": (starting(lambda v, d: torch.randn(v, d) / math.sqrt(v)), "too small"),
     "0.02": (starting(lambda v, d: 0.02 * torch.randn(v, d)), "too small"),
     "Xavier normal": (starting(lambda v, d: nn.init.xavier_normal_(torch.empty(v, d))), "too small"),
