@@ -110,6 +110,7 @@ class ChangesTokens(Right):
         return self.weight[tokens] * self.root
 
 
+IN_GRADIENTS = "exactly where this holds: gradients are asked for"
 WRONG_1_4 = {
     "library, table elsewhere": (WithLibrary, "weight"),
     "a bias": (WithBias, "bias (4,)"),
@@ -124,14 +125,8 @@ WRONG_1_4 = {
     "no forward": (type("Answer", (nn.Module,), {"__init__": Right.__init__}), None),
     "half a root": (forwarding(lambda self, tokens: self.weight[tokens] * self.root**0.5), None),
     "scaled by 22.6": (forwarding(lambda self, tokens: self.weight[tokens] * 22.627), None),
-    "detached": (
-        forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root),
-        "exactly where this holds: gradients are asked for",
-    ),
-    "through data": (
-        forwarding(lambda self, tokens: (self.weight.data * self.root)[tokens]),
-        "exactly where this holds: gradients are asked for",
-    ),
+    "detached": (forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root), IN_GRADIENTS),
+    "through data": (forwarding(lambda self, tokens: (self.weight.data * self.root)[tokens]), IN_GRADIENTS),
     "gradient once a token": (
         forwarding(lambda self, tokens: once_for_each(tokens, self.weight[tokens]) * self.root),
         "exactly where this holds: a token comes more than once",
