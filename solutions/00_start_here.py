@@ -216,16 +216,18 @@ check("0.1", without_division, seed=1)
 # %% [markdown]
 # Read such a report from the top.
 #
-# 1. The first line says whether the exercise is passed and how many points the answer has earned. Points are given for
-#    parts: right values first, then shapes and edge cases.
+# 1. The first line says whether the exercise is passed and how many points the answer has earned. Each case belongs to
+#    a part, and a part earns its share if all its cases are right: 3 for values (mostly with dtypes and gradients), 2
+#    for masks, 1 each for shapes, edge cases and properties, as far as the exercise has them, and nothing at all while
+#    one of the values is wrong.
 # 2. Then comes what is wrong, and, where the check recognises it, **why**: it knows typical wrong answers to each
 #    exercise, runs them on the same inputs, and names the one that gives your numbers.
 # 3. The smallest input that shows it, what your code made of it, and what was expected: small enough to redo by hand.
 # 4. Folded away: everything that was tried, with ✓ and ✗, and the seed. Inputs are drawn anew at each check; add
 #    `seed=…` to get the same ones again while you search for a mistake.
 #
-# The second wrong answer has the right formula. It is right on ordinary numbers and fails where exp overflows, so it
-# earns a part of the point:
+# The second wrong answer has the right formula. It is right on ordinary numbers and fails where exp overflows, which
+# only edge cases try. So it earns 3 + 1 + 1 of 6 shares, rounded down to a quarter of a point:
 
 # %% tags=["refused"]
 def without_subtraction(scores):
@@ -331,8 +333,18 @@ run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0
 model, tokeniser = run.model, run.tokeniser
 parameters = sum(parameter.numel() for parameter in model.parameters())
 print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words; validation loss {run.valid_loss:.2f}")
+spread = run.settings.label_smoothing / tokeniser.vocab_size
+right = 1 - run.settings.label_smoothing + spread
+lowest = -right * math.log(right) - (tokeniser.vocab_size - 1) * spread * math.log(spread)
+print(f"told that the right word has probability {right:.2f}, no model gets a loss below {lowest:.2f} in training")
+assert lowest < min(record["loss"] for record in run.metrics if record["kind"] == "train")
 
 # %% [markdown]
+# The loss in training ends far above that of validation, on sentences that were kept aside. The reason is **label
+# smoothing** (§5.4): in training the right word is said to have a probability of 0.9, and the rest is spread over the
+# whole vocabulary. Against such a target no model gets down to zero, only to the number in the last line. In validation
+# the right word counts alone, and zero could be reached.
+#
 # Let it translate 300 test sentences, and compare with the references:
 
 # %% tags=["machine"]
@@ -429,7 +441,7 @@ rows, columns = [*pair.target_tokens, "</s>"], [*pair.source_tokens, "</s>"]
 assert torch.allclose(weights.sum(dim=-1), torch.ones(len(rows)), atol=1e-5)
 for word in ("besucht", "Hotel"):
     print(f"when it writes {word!r} it looks most at {columns[weights[rows.index(word)].argmax()]!r}")
-plots.attention_map(weights, rows, columns, "The German verb comes last, and looks back to the English one")
+plots.attention_map(weights, rows, columns, "The German verb ends its clause, and looks back to the English one")
 
 # %% [markdown]
 # **How to read it.** Each **row is a query**: a word that is about to be written. Each **column is a key**: a word of
@@ -444,7 +456,7 @@ plots.attention_map(weights, rows, columns, "The German verb comes last, and loo
 # %%
 each = maps.cross[-1][0].cpu()  # (heads, target_len, source_len)
 print(f"{len(each)} heads, each with a map of {each.size(1)} rows and {each.size(2)} columns")
-plots.heads_grid(each, rows, columns, "Four heads of the last layer: each looks in its own way")
+plots.heads_grid(each, rows, columns, "The four heads of the last layer, each with its own map")
 
 # %% [markdown]
 # ## Test the claim: attention shows which word comes from which
@@ -525,6 +537,7 @@ torch.manual_seed(0)
 untrained = shares(Transformer(model.config).to(device).eval(), test)
 best, one_below = trained[layer, head], below[layer, head]
 print(f"{best:.0%} of the German words look most at a gold source word, in head {head + 1} of layer {layer + 1}")
+print(f"all eight trained heads: {trained.min():.0%} to {trained.max():.0%}")
 print(f"best untrained head {untrained.max():.0%}; the best trained one, taken from one row below, {one_below:.0%}")
 assert best > 0.85 > 0.6 > diagonal > 3 * max(chance, untrained.max(), one_below)
 
@@ -549,9 +562,9 @@ figure
 # %% [markdown]
 # **Verdict: holds here, for the attention to the source.** The model was only ever told the next word, and the best
 # head finds the word that it comes from far more often than "same place" does. Three things keep this from being a law.
-# It is a small model on short sentences, in which nearly every word has one counterpart. Heads differ: some of the
-# eight do it far less often than the best. And where a head looks is not yet why the model writes what it writes: the
-# values that it fetches there count as well, and so do all other boxes.
+# It is a small model on short sentences, in which nearly every word has one counterpart. Heads differ: the cell above
+# prints how far the eight lie apart. And where a head looks is not yet why the model writes what it writes: the values
+# that it fetches there count as well, and so do all other boxes.
 #
 # "One row below" is the trap from above in numbers: who takes the row that *reads* a word for the row that *writes* it
 # finds next to nothing.

@@ -30,7 +30,8 @@ def starting(start):
 
     class Answer(Right):
         def __init__(self, vocab_size, d_model):
-            super().__init__(vocab_size, d_model)
+            nn.Module.__init__(self)
+            self.root = math.sqrt(d_model)
             self.weight = nn.Parameter(start(vocab_size, d_model))
 
     return Answer
@@ -89,25 +90,6 @@ class ScaledTable(Right):
         return self.weight[tokens]
 
 
-class VarianceDrawn(nn.Module):
-    def __init__(self, vocab_size, d_model):
-        super().__init__()
-        self.root = d_model**0.5
-        self.weight = nn.Parameter(torch.randn(vocab_size, d_model) * (1 / d_model))
-
-    def forward(self, tokens):
-        return self.root * self.weight[tokens]
-
-
-class NoFactor(Right):
-    def __init__(self, vocab_size, d_model):
-        super().__init__(vocab_size, d_model)
-        self.weight = nn.Parameter(torch.randn(vocab_size, d_model))
-
-    def forward(self, tokens):
-        return self.weight[tokens]
-
-
 def once_for_each(tokens, vectors):
     """The vectors, with a gradient for the first place of each token only."""
     flat = tokens.flatten().tolist()
@@ -128,6 +110,7 @@ class ChangesTokens(Right):
         return self.weight[tokens] * self.root
 
 
+IN_GRADIENTS = "exactly where this holds: gradients are asked for"
 WRONG_1_4 = {
     "library, table elsewhere": (WithLibrary, "weight"),
     "a bias": (WithBias, "bias (4,)"),
@@ -142,14 +125,8 @@ WRONG_1_4 = {
     "no forward": (type("Answer", (nn.Module,), {"__init__": Right.__init__}), None),
     "half a root": (forwarding(lambda self, tokens: self.weight[tokens] * self.root**0.5), None),
     "scaled by 22.6": (forwarding(lambda self, tokens: self.weight[tokens] * 22.627), None),
-    "detached": (
-        forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root),
-        "exactly where this holds: gradients are asked for",
-    ),
-    "through data": (
-        forwarding(lambda self, tokens: (self.weight.data * self.root)[tokens]),
-        "exactly where this holds: gradients are asked for",
-    ),
+    "detached": (forwarding(lambda self, tokens: self.weight.detach()[tokens] * self.root), IN_GRADIENTS),
+    "through data": (forwarding(lambda self, tokens: (self.weight.data * self.root)[tokens]), IN_GRADIENTS),
     "gradient once a token": (
         forwarding(lambda self, tokens: once_for_each(tokens, self.weight[tokens]) * self.root),
         "exactly where this holds: a token comes more than once",
@@ -170,9 +147,18 @@ WRONG_1_4 = {
     "normalised": (forwarding(lambda self, t: nn.functional.normalize(self.weight[t], dim=-1) * self.root), None),
     "zeros to begin with": (starting(torch.zeros), "too small"),
     "N(0, 1)": (starting(torch.randn), "too large"),
-    "variance for deviation": (starting(lambda v, d: torch.randn(v, d) / d), "1/d_model is the variance"),
-    "variance for deviation, drawn at once": (VarianceDrawn, "You divide what `torch.randn` draws by d_model"),
-    "N(0, 1), no factor": (NoFactor, "A table from N(0, 1) makes up for that"),
+    "variance for deviation": (
+        starting(lambda v, d: torch.randn(v, d) / d),
+        "You divide what `torch.randn` draws by d",
+    ),
+    "variance, drawn otherwise": (
+        starting(lambda v, d: nn.init.normal_(torch.empty(v, d), std=1 / d)),
+        "1/d_model is the variance",
+    ),
+    "N(0, 1), no factor": (
+        type("Answer", (starting(torch.randn),), {"forward": lambda self, t: self.weight[t]}),
+        "A table from N(0, 1) makes up for that",
+    ),
     "root of the vocabulary": (starting(lambda v, d: torch.randn(v, d) / math.sqrt(v)), "too small"),
     "0.02": (starting(lambda v, d: 0.02 * torch.randn(v, d)), "too small"),
     "Xavier normal": (starting(lambda v, d: nn.init.xavier_normal_(torch.empty(v, d))), "too small"),

@@ -140,7 +140,8 @@ def test_the_first_part_that_differs_is_shown_first(made):
     item = made(split, returns=("pair", "words"))
     report = examine(item, lambda x: (("b", "c"), {"a": 1, "bc": 2}), 0)
     assert report.message == "Your pair[0] is 'b'; expected is 'a'."
-    assert (report.smallest.yours, report.smallest.expected) == ("('b', 'c')", "('a', 'b')")
+    assert report.smallest.yours == "(('b', 'c'), {'a': 1, 'bc': 2})"
+    assert report.smallest.expected == "(('a', 'b'), {'ab': 1, 'c': 2})"
     assert "Your words come" in examine(item, lambda x: (("a", "b"), {"a": 1, "bc": 2}), 0).message
 
 

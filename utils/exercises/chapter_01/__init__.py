@@ -33,9 +33,9 @@ QUESTIONS = (
     ),
     Question(
         "1.b",
-        "A table of 37 000 × 512 numbers starts as Xavier has it: the standard deviation is √(2 / (37 000 + 512)), with "
-        "the numbers of rows and of columns in the denominator. Its vectors are multiplied by √512, and a positional "
-        "code with a root mean square of 0.71 is added. Which of the two is larger?",
+        "A table of 37 000 × 512 numbers starts as Xavier has it: with a standard deviation of √(2 / (37 000 + 512)), "
+        "the root of 2 by the sum of rows and columns. Its vectors are multiplied by √512, and a positional code with "
+        "a root mean square of 0.71 is added. Which of the two is larger?",
         (
             Option(
                 "The word's vector.",

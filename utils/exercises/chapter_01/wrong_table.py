@@ -327,7 +327,7 @@ OUTPUT = (
     Misconception(
         "own matrix on its side",
         on_its_side_as_output(lambda weight: weight),
-        SIDEWAYS + " The embedding's table is, and `states @ self.weight` stops there.",
+        SIDEWAYS + " With `tied_to` the table comes in that form, and `states @ self.weight` stops with an error.",
     ),
     Misconception(
         "a bias",
