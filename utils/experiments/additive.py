@@ -137,9 +137,10 @@ def main() -> None:
     parser.add_argument("--widths", type=int, nargs="+", default=WIDTHS, help="of a key, d_k, in a single head")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
     parser.add_argument("--updates", type=int, default=SETTINGS["updates"])
+    parser.add_argument("--peak", type=float, default=SETTINGS["peak"], help="learning rate at the end of the warm-up")
     parser.add_argument("--jobs", type=int, default=1, help="trainings at a time; with several, set OMP_NUM_THREADS=1")
     asked = parser.parse_args()
-    settings = {**SETTINGS, "updates": asked.updates}
+    settings = {**SETTINGS, "updates": asked.updates, "peak": asked.peak}
     command = shlex.join(["python", "-m", "utils.experiments.additive", *sys.argv[1:]])
     come_from = {**origin(), "command": command}  # before the work: the commit may change meanwhile
     results = additive_experiment(asked.scores, asked.widths, asked.seeds, asked.jobs, **settings)
