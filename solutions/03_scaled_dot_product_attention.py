@@ -96,7 +96,8 @@ print("output", round((weights @ values).item(), 3))
 #
 # Difficulty 1 · 10 minutes · 1 point.
 #
-# Write what you just did by hand as a function, for any number of keys of any width.
+# Write what you just did by hand as a function, for any number of keys of any width. Matrix products and `softmax` may be
+# used; PyTorch's finished attention may not.
 
 # %%
 # Exercise 3.1: the weights of one query
@@ -137,8 +138,10 @@ def attention_by_loop(query, key, value):
 #
 # Difficulty 2 · 15 minutes · 2 points.
 #
-# No loop this time: two matrix products and a softmax. It must work for any leading axes, and when there are more keys
-# than queries. The mask comes in Exercise 3.4; here every query may look everywhere.
+# Two matrix products and a softmax are enough. (A loop would give the same numbers, and pass; on a real batch it takes
+# many times as long.) It must work for any leading axes, and when there are more keys than queries. The mask comes in
+# Exercise 3.4; here every query may look everywhere. PyTorch's own `scaled_dot_product_attention` is not accepted in
+# Exercises 3.1, 3.2, 3.4 and 3.6, since it is what you write here.
 
 # %%
 # Exercise 3.2: Equation 1 for a batch
@@ -254,6 +257,12 @@ hint("3.4")
 scores = torch.tensor([-20_000.0, 3.0])
 print("with −10 000:", scores.masked_fill(torch.tensor([False, True]), -1e4).softmax(0).tolist())
 print("with −∞:     ", scores.masked_fill(torch.tensor([False, True]), -math.inf).softmax(0).tolist())
+print("largest number in half precision:", torch.finfo(torch.float16).max)
+
+# %% [markdown]
+# Code that you will read elsewhere often takes −10⁹. In 32 bits no model's score comes near it, so an answer that fills in
+# −10⁹ and sets the weights of empty rows to zero passes Exercise 3.4. In half precision that number does not exist, and
+# the next smaller choice is the −10 000 that you have just seen fail. −∞ exists in both.
 
 # %% [markdown]
 # ## See
@@ -270,13 +279,16 @@ assert torch.allclose(weights.sum(-1), torch.ones(len(words)))
 plots.attention_map(weights[0, 0], words, words, "No word looks at what comes after it", query_axis="query", key_axis="key")
 
 # %% [markdown]
-# ## Test the claim: the scale keeps the softmax alive
+# ## Test the claim: what the scale does to scores and gradients
 #
 # > **Paper (§3.2.1).** Without the scale, dot products do worse than additive attention when d_k is large. The suspected
 # > reason: they grow with d_k and push the softmax to where its gradient is tiny. Dividing by √d_k is to counteract that.
 #
 # If the components of q and k are independent with mean 0 and variance 1, their product q · k is a sum of d_k terms of
-# variance 1, so its variance is d_k. We measure that, with additive attention beside it as a control.
+# variance 1, so its variance is d_k. We measure that, with a control beside it. **Additive attention** (Bahdanau et al.
+# 2014) is the older way to score a query and a key: a small network, vᵀ tanh(W q + U k), with learned matrices W and U
+# and a learned vector v. You write it yourself in Exercise 3.5; here `AdditiveAttention` brings its three layers,
+# `query_projection` (W), `key_projection` (U) and `score` (v), as they are before any training.
 
 # %%
 from utils.transformer import AdditiveAttention
@@ -299,9 +311,11 @@ assert all(abs(number / math.sqrt(d_k) - 1) < 0.1 for number, d_k in zip(spread[
 assert all(abs(number - 1) < 0.1 for number in spread["scaled"])
 
 # %% [markdown]
-# The dot products spread as √d_k, the scaled ones keep a spread of 1. What does that do to learning? The gradient of a
-# softmax with weights w is diag(w) − w wᵀ: where one weight is nearly 1 and the others nearly 0, all its entries vanish.
-# We draw 200 queries with 32 keys each and take the norm of that matrix.
+# The dot products spread as √d_k, the scaled ones keep a spread of 1. What does that do to learning? The softmax turns
+# scores into weights w, and how much each weight moves when each score is moved a little is a matrix of derivatives,
+# called its **Jacobian**: diag(w) − w wᵀ. Where one weight is nearly 1 and the others nearly 0, all its entries vanish,
+# and with them whatever gradient passes through. For one number to compare, we square all entries, add them up and take
+# the root: the **Frobenius norm**. We draw 200 queries with 32 keys each.
 
 # %%
 def gradient_norm(scores):
@@ -333,30 +347,36 @@ for axes, numbers, label in zip(panels, (spread, norms), ("standard deviation of
         axes.loglog(widths, series, "o-", color=colours[name])
         axes.annotate(name, (widths[-1], series[-1]), textcoords="offset points", xytext=(6, -3), color=colours[name])
     axes.set(xlabel="d_k (width of a key)", ylabel=label, xlim=(3, 15000))
-figure.suptitle("Scores grow with √d_k and the softmax stops learning; scaled scores do neither")
+figure.suptitle("Unscaled scores grow with √d_k and the softmax's gradient shrinks; scaled scores do neither")
 figure
-
-# %% [markdown]
-# **Verdict: holds.** It holds for inputs of variance 1, which is what a layer norm before the projections provides at the
-# start of training; a trained model can make its queries and keys as long as it likes.
 
 # %%
 shrunk = norms["dot product"][0] / norms["dot product"][-1]
 steady = norms["scaled"][0] / norms["scaled"][-1]
 print(f"from d_k = 4 to 1024 the unscaled gradient shrinks {shrunk:.1f}-fold, the scaled one {steady:.1f}-fold")
 assert shrunk > 2 * steady
+for d_k, plain, scaled in zip(widths, norms["dot product"], norms["scaled"]):
+    print(f"d_k = {d_k:4}: norm {plain:.2f} unscaled, {scaled:.2f} scaled")
+assert norms["dot product"][1] > norms["scaled"][1] and norms["dot product"][3] < norms["scaled"][3]
+
+# %% [markdown]
+# **Verdict: holds for wide keys, and only for them.** The unscaled gradient does shrink with d_k; it shrinks, it does not
+# vanish. For narrow keys, d_k = 4 and 16, the unscaled softmax has the *larger* gradient: weights that differ a little
+# let more through than weights that are nearly equal. All this is for inputs of variance 1, at the start of training; a
+# trained model can make its queries and keys as long as it likes. What the scale is worth in a training, you will see
+# below.
 
 # %% [markdown]
 # ## The alternative: additive attention
 #
-# Bahdanau et al. (2014) score a query and a key with a small network, vᵀ tanh(W q + U k). It has parameters of its own,
-# and it needs no scale.
+# vᵀ tanh(W q + U k) is what you have just seen as the control. It has parameters of its own, and it needs no scale: tanh
+# lies between −1 and 1, whatever the width.
 #
 # ### Exercise 3.5 · Additive scores
 #
 # Difficulty 3 · 15 minutes · 2 points.
 #
-# Broadcasting pairs every query with every key; no loop.
+# Broadcasting pairs every query with every key, so that no loop is needed. (One would pass, and take its time.)
 
 # %%
 # Exercise 3.5: additive scores
@@ -410,6 +430,13 @@ print(f"additive {slow:.1f} ms, dot product {fast:.2f} ms: {slow / fast:.0f} tim
 assert slow > 3 * fast
 
 # %% [markdown]
+# The time grows by another factor than the memory, mostly a larger one. The matrix product is the operation that
+# processors and libraries are best at: it takes numbers from the cache and reuses each many times. The additive form
+# writes its large tensor to memory, reads it, takes a tanh of every number, which costs as much as many multiplications,
+# and writes it again.
+
+@@SAME@@
+# %% [markdown]
 # ## What it costs
 #
 # Every query meets every key, so n tokens make n² weights: twice the text, four times the memory. The path between any
@@ -423,12 +450,14 @@ for n in lengths:
     times.append(milliseconds(lambda x=x: scaled_dot_product_attention(x, x, x), times=3))
 megabytes = [4 * n * n * 4 / 2**20 for n in lengths]  # four heads, four bytes a weight
 for n, ms, mb in zip(lengths, times, megabytes):
-    print(f"{n:5} tokens {ms:8.1f} ms {mb:7.1f} MiB of weights")
+    print(f"{n:5} tokens {ms:8.1f} ms {mb:7.2f} MiB of weights")
 print(f"from {lengths[-2]} to {lengths[-1]} tokens: {times[-1] / times[-2]:.1f} times the time")
+assert all(longer == 4 * shorter for shorter, longer in zip(megabytes, megabytes[1:]))
 
 # %% [markdown]
-# Memory grows exactly fourfold with each doubling. Time does so at least: four times the arithmetic, and more once the
-# weights no longer fit into the processor's cache.
+# Memory grows exactly fourfold with each doubling. The arithmetic does too, and the time tends to follow it, but not to the
+# letter: short inputs grow less, as the calls themselves take time, and where the weights no longer fit into the
+# processor's cache, a step can be much more than fourfold.
 
 # %% [markdown]
 # ## Since 2017
@@ -441,6 +470,10 @@ print(f"from {lengths[-2]} to {lengths[-1]} tokens: {times[-1] / times[-2]:.1f} 
 # ### Exercise 3.6 · Attention in blocks (optional)
 #
 # Difficulty 4 · 30 minutes · 2 points.
+#
+# Blocks are blocks of *keys*: all queries meet the first `block_size` keys, then the next. Going through the queries in
+# parts would save memory too, but each row of scores would still be as long as the text; the check looks at the shapes
+# of all tensors on the way. No tensor of scores may be larger than (target_len, block_size).
 
 # %%
 # Exercise 3.6: attention in blocks
@@ -488,7 +521,7 @@ print("clear, fused and in blocks agree")
 # ## Recap
 #
 # * Attention is a soft look-up: weights = softmax(QKᵀ/√d_k), output = weights · V. Rows are queries and sum to one.
-# * Without √d_k scores spread as √d_k, the softmax saturates and its gradient dies; you measured both.
+# * Without the scale, scores spread as √d_k and the softmax's gradient shrinks where d_k is large; you measured both.
 # * A mask sets scores to −∞ before the softmax; a row without any permitted key gets zeros by decision.
 # * The function itself has no parameters. Additive attention has, and costs d times the memory.
 # * Time and memory grow with n². FlashAttention saves the memory, not the time.
