@@ -4,6 +4,7 @@ import torch
 from torch import nn
 
 from utils.exercises import Case, examine
+from utils.exercises.calling import run_case
 from utils.exercises.drawing import normal
 from utils.transformer import OutputLayer, TokenEmbedding
 
@@ -91,3 +92,16 @@ def test_results_that_carry_gradients_are_explained_without_a_warning(made_modul
     report = examine(made_module(TokenEmbedding, lambda generator: cases), Twice)
     assert "2 times the expected one" in report.explanation
     assert not recwarn.list
+
+
+def test_shapes_of_floating_point_tensors_on_the_way_are_seen(made):
+    def in_halves(x):
+        return torch.cat([2 * half for half in x.split(2)])
+
+    def with_positions(x):
+        return 2 * x[torch.arange(len(x))]
+
+    exercise = made()
+    case = Case("four", (torch.zeros(4, 3),), observe="shapes")
+    assert run_case(exercise, in_halves, case, 0).value == [(2, 3), (4, 3)]
+    assert run_case(exercise, with_positions, case, 0).value == [(4, 3)]  # whole numbers are not looked at

@@ -101,7 +101,57 @@ def latest_maximum(query, key, value, block_size):
     return output / total
 
 
+def own_maximum(query, key, value, block_size):
+    largest, total, output = query.new_full((*query.shape[:-1], 1), -math.inf), 0.0, 0.0
+    for k, v in zip(key.split(block_size, -2), value.split(block_size, -2), strict=True):
+        scores = query @ k.mT / root(query.size(-1))
+        before, largest = largest, scores.amax(-1, keepdim=True)
+        total = total * (before - largest).exp() + (scores - largest).exp().sum(-1, keepdim=True)
+        output = output * (before - largest).exp() + (scores - largest).exp() @ v
+    return output / total
+
+
+def by_queries(query, key, value, block_size):
+    output = query.new_empty(*query.shape[:-1], value.size(-1))
+    for start in range(0, query.size(-2), block_size):
+        part = slice(start, start + block_size)
+        output[..., part, :] = weigh(query[..., part, :], key) @ value
+    return output
+
+
+def one_query_at_a_time(query, key, value, block_size):
+    return torch.cat([plain(one, key, value) for one in query.split(1, dim=-2)], dim=-2)
+
+
+def scores_collected(query, key, value, block_size):
+    parts = [query @ k.mT / root(query.size(-1)) for k in key.split(block_size, -2)]
+    return torch.cat(parts, dim=-1).softmax(-1) @ value
+
+
+def row_in_blocks(query, key, value, block_size):
+    """One query at a time, its row of scores as a matrix of blocks: as many numbers, by other axes."""
+    size = block_size if key.size(-2) % block_size == 0 else 1
+    keys, values = key.unflatten(-2, (-1, size)), value.unflatten(-2, (-1, size))
+    rows = []
+    for one in query.split(1, dim=-2):
+        scores = (keys @ one.unsqueeze(-3).mT).squeeze(-1) / root(query.size(-1))  # (…, blocks, size)
+        weights = scores.flatten(-2).softmax(-1).unflatten(-1, scores.shape[-2:])
+        rows.append((weights[..., None] * values).sum((-3, -2)))
+    return torch.stack(rows, dim=-2)
+
+
 WRONG_3_6 = {
+    "own maximum, carried on": (own_maximum, "running maximum"),
+    "blocks of queries": (by_queries, "blocks of keys"),
+    "queries in two halves": (
+        lambda q, k, v, n: torch.cat([plain(part, k, v) for part in q.tensor_split(2, dim=-2)], -2),
+        "blocks of keys",
+    ),
+    "one query at a time": (one_query_at_a_time, "blocks of keys"),
+    "one query at a time, its row folded": (row_in_blocks, "blocks of keys"),
+    "scores collected": (scores_collected, "hold"),
+    "two blocks at a time": (lambda q, k, v, n: in_all(q, k, v, 2 * n), "more columns"),
+    "blocks of 32 whatever is asked": (lambda q, k, v, n: in_all(q, k, v, 32), "more columns"),
     "all at once, by einsum": (
         lambda q, k, v, n: torch.einsum(
             "...ts,...sd->...td", torch.einsum("...td,...sd->...ts", q / root(q.size(-1)), k).softmax(-1), v
@@ -113,7 +163,7 @@ WRONG_3_6 = {
     "blocks one short": (lambda q, k, v, n: online(q, k, v, range(0, k.size(-2), n), max(1, n - 1)), None),
     "blocks overlap": (lambda q, k, v, n: online(q, k, v, range(0, k.size(-2), n), n + 1), None),
     "begins at one": (lambda q, k, v, n: online(q, k, v, range(min(1, k.size(-2) - 1), k.size(-2), n), n), None),
-    "each block's own maximum": (latest_maximum, None),
+    "each block's own maximum": (latest_maximum, "own maximum"),
     "with weights": (lambda q, k, v, n: (in_all(q, k, v, n), None), "tuple"),
     "float64": (lambda q, k, v, n: in_all(q, k, v, n).double(), "float64"),
     "changes value": (lambda q, k, v, n: in_all(q, k, v.mul_(2), n) / 2, "`value`"),
@@ -137,6 +187,49 @@ def two_passes(query, key, value, block_size):
     return sum(part @ value[..., block, :] for part, block in zip(exponentials, blocks, strict=True)) / total
 
 
+def two_passes_again(query, key, value, block_size):
+    """Two passes that compute each block's scores twice and keep none."""
+    query, largest = query * query.size(-1) ** -0.5, None
+    for k in key.split(block_size, -2):
+        top = (query @ k.mT).amax(-1, keepdim=True)
+        largest = top if largest is None else torch.maximum(largest, top)
+    total = output = 0.0
+    for k, v in zip(key.split(block_size, -2), value.split(block_size, -2), strict=True):
+        weights = (query @ k.mT - largest).exp()
+        total, output = total + weights.sum(-1, keepdim=True), output + weights @ v
+    return output / total
+
+
+def merged_at_the_end(query, key, value, block_size):
+    """Every block's own answer and log-sum, stacked and weighed at the end, as split-key kernels do."""
+    outputs, logs = [], []
+    for k, v in zip(key.split(block_size, -2), value.split(block_size, -2), strict=True):
+        scores = query @ k.mT / root(query.size(-1))
+        outputs.append(scores.softmax(-1) @ v)
+        logs.append(scores.logsumexp(-1, keepdim=True))
+    shares = torch.stack(logs).softmax(0)  # (blocks, …, target_len, 1)
+    return (torch.stack(outputs) * shares).sum(0)
+
+
+def query_by_query(query, key, value, block_size):
+    return torch.cat([in_all(one, key, value, block_size) for one in query.split(1, dim=-2)], dim=-2)
+
+
+def by_positions(query, key, value, block_size):
+    """Blocks taken with an index, keys turned beforehand, products by broadcasting."""
+    turned, positions = key.mT / root(query.size(-1)), torch.arange(key.size(-2))
+    largest, total, output = -math.inf, 0.0, 0.0
+    for chosen in positions.split(block_size):
+        scores = (query[..., None] * turned[..., None, :, chosen]).sum(-2)
+        higher = scores.amax(-1, keepdim=True).clamp(min=largest)
+        shrink = (largest - higher).exp()
+        weights = (scores - higher).exp()
+        total = total * shrink + weights.sum(-1, keepdim=True)
+        output = output * shrink + (weights[..., None] * value[..., None, chosen, :]).sum(-2)
+        largest = higher
+    return output / total
+
+
 def by_log_sums(query, key, value, block_size):
     output, log_total = None, None
     for k, v in zip(key.split(block_size, -2), value.split(block_size, -2), strict=True):
@@ -153,6 +246,11 @@ def by_log_sums(query, key, value, block_size):
 
 RIGHT_3_6 = {
     "two passes": two_passes,
+    "two passes, scores twice": two_passes_again,
+    "merged at the end": merged_at_the_end,
+    "query by query, in blocks of keys": query_by_query,
+    "by positions": by_positions,
+    "half a block at a time": lambda q, k, v, n: in_all(q, k, v, max(1, n // 2)),
     "log sums": by_log_sums,
     "one key at a time": lambda q, k, v, n: online(q, k, v, range(k.size(-2)), 1),
     "backwards": lambda q, k, v, n: in_all(q, k.flip(-2), v.flip(-2), n),

@@ -42,6 +42,12 @@ def leaves(query, keys):
 
 
 WRONG_3_1 = {
+    "fused kernel": (
+        lambda query, keys: F.scaled_dot_product_attention(query[None], keys, torch.eye(len(keys), dtype=keys.dtype))[
+            0
+        ],
+        "by itself",
+    ),
     "no return": (forgets_return, "return"),
     "factors exchanged": (lambda query, keys: (query @ keys / root(query.size(-1))).softmax(-1), "RuntimeError"),
     "keys transposed": (lambda query, keys: (keys.T @ query / root(query.size(-1))).softmax(-1), "RuntimeError"),
@@ -182,7 +188,10 @@ WRONG_3_2 = {
     "always float32": (lambda q, k, v: tuple(part.float() for part in right(q, k, v)), "float32"),
     "first sentence only": (first_sentence_only, None),
     "three axes only": (three_axes_only, "Dimension out of range"),
-    "width of values": (value_width, None),
+    "axes 1 and 2": (with_weights(lambda q, k: (q @ k.permute(0, 2, 1) / root(q.size(-1))).softmax(-1)), None),
+    "swapped axes 1 and 2": (with_weights(lambda q, k: (q @ k.swapaxes(1, 2) / root(k.size(-1))).softmax(-1)), "Count"),
+    "width of values": (value_width, "√d_v"),
+    "len(query)": (with_weights(lambda q, k: (q @ k.mT * len(q) ** -0.5).softmax(-1)), "len(query)"),
     "cosine": (with_weights(lambda q, k: weigh(F.normalize(q, dim=-1), F.normalize(k, dim=-1))), None),
     "mean of values": (lambda q, k, v: (v.mean(-2, True).expand(*q.shape[:-1], -1), weigh(q, k)), "output"),
     "one softmax for all": (with_weights(flat_softmax), None),

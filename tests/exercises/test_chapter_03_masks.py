@@ -9,6 +9,8 @@ import math
 
 import torch
 
+from utils.exercises import examine, exercise
+
 root = math.sqrt
 
 
@@ -26,7 +28,9 @@ def ones(length, device=None):
 WRONG_3_3 = {
     "list": (lambda length, device=None: ones(length).tril().tolist(), "Tensor"),
     "bytes": (lambda length, device=None: ones(length, device).tril()[None, None].byte(), "bool"),
-    "one axis in front": (lambda length, device=None: ones(length, device).tril()[None], "shape"),
+    "one axis in front": (lambda length, device=None: ones(length, device).tril().unsqueeze(0), "one axis"),
+    "upper triangle, on the CPU": (lambda length, device=None: ones(length).triu()[None, None], "lower triangle"),
+    "on the CPU": (lambda length, device=None: compared(length), "device"),
     "axes at the end": (lambda length, device=None: ones(length, device).tril()[..., None, None], "shape"),
     "axes around": (lambda length, device=None: ones(length, device).tril()[:, None, None], "shape"),
     "one too long": (lambda length, device=None: ones(length + 1, device).tril()[None, None], "shape"),
@@ -152,7 +156,20 @@ def refuses_empty(query, key, value, mask=None):
     return reference(query, key, value, mask)
 
 
+def nan_set_in_place(query, key, value, mask=None):
+    weights = query @ key.mT / root(query.size(-1))
+    weights = weights.softmax(-1) if mask is None else weights.masked_fill(~mask, -math.inf).softmax(-1)
+    weights[torch.isnan(weights)] = 0
+    return weights @ value, weights
+
+
+def if_mask(query, key, value, mask=None):
+    return reference(query, key, value, mask if mask else None)
+
+
 WRONG_3_4 = {
+    "NaN set to zero in place": (nan_set_in_place, "gradient"),
+    "if mask": (if_mask, "is not None"),
     "changes mask": (changes_mask, "`mask`"),
     "needs mask": (needs_mask, "there is no mask"),
     "no mask parameter": (lambda query, key, value: reference(query, key, value), "mask=None"),
@@ -259,6 +276,32 @@ RIGHT_3_4 = {
 
 WRONG = {"3.3": WRONG_3_3, "3.4": WRONG_3_4}
 RIGHT = {"3.3": RIGHT_3_3, "3.4": RIGHT_3_4}
+
+
+def test_the_case_shown_is_an_ordinary_one():
+    def zero_filled(query, key, value, mask=None):
+        scores = query @ key.mT / root(query.size(-1))
+        weights = (scores if mask is None else scores.masked_fill(~mask, 0.0)).softmax(-1)
+        return weights @ value, weights
+
+    def masked_late(query, key, value, mask=None):
+        weights = weigh(query, key)
+        weights = weights if mask is None else weights.masked_fill(~mask, 0.0)
+        return weights @ value, weights
+
+    for answer in (
+        lambda query, key, value, mask=None: reference(query, key, value),
+        zero_filled,
+        masked_late,
+        if_mask,
+    ):
+        for seed in range(4):
+            assert examine(exercise("3.4"), answer, seed).smallest.case == "two queries, three keys"
+
+
+def test_a_triangle_that_is_wrong_everywhere_is_told_so_without_ifs():
+    report = examine(exercise("3.3"), lambda length, device=None: ones(length).triu()[None, None], 0)
+    assert report.explanation.startswith("Your mask lets")
 
 
 def test_wrong_answers_are_rejected_with_words_that_fit(wrong_answer, rejected):

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor, nn
 from torch.utils._python_dispatch import TorchDispatchMode
 
-from utils.exercises.declare import Case, Exercise
+from utils.exercises.declare import WATCHED, Case, Exercise
 from utils.exercises.structure import leaves, tensors
 from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, usual_state
 
@@ -19,16 +19,19 @@ RANDOM_STATE, MODE = "the random state", ".training"  # how what was changed is 
 
 
 class Largest(TorchDispatchMode):
-    """Watches how many numbers the largest tensor holds that comes into being."""
+    """Watches how many numbers the largest tensor holds that comes into being, and which shapes there are."""
 
     def __init__(self) -> None:
         super().__init__()
         self.numbers = 0
+        self.shapes: set[tuple[int, ...]] = set()
 
     def __torch_dispatch__(self, operation, types, arguments=(), keywords=None):
         """Runs the operation and looks at what it gives."""
         result = operation(*arguments, **(keywords or {}))
-        self.numbers = max([self.numbers, *(tensor.numel() for tensor in tensors(result))])
+        made = tensors(result)
+        self.numbers = max([self.numbers, *(tensor.numel() for tensor in made)])
+        self.shapes |= {tuple(tensor.shape) for tensor in made if tensor.is_floating_point()}
         return result
 
 
@@ -139,10 +142,10 @@ def _called(
             kept = getattr(call, case.observe[1:])
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
-    if case.observe == "largest":
+    if case.observe in WATCHED:
         with Largest() as watched:
             call(*arguments, **keywords)
-        return Outcome(watched.numbers)
+        return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state = torch.get_rng_state()
     value = call(*arguments, **keywords)
     untouched = input_names(form, case)

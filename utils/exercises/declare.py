@@ -13,8 +13,10 @@ from torch import Generator
 
 PARTS = ("values", "mask", "shape", "edge cases", "property")  # what partial credit is given for
 # What is looked at in a call: what it returns; a module's parameters; how many numbers the largest tensor holds that
-# comes into being while it runs; ".weight" is the tensor that a module keeps under that name.
-OBSERVED = ("result", "parameters", "largest")
+# comes into being while it runs, or which shapes tensors of floating-point numbers take; ".weight" is the tensor that a
+# module keeps under that name.
+WATCHED = ("largest", "shapes")
+OBSERVED = ("result", "parameters", *WATCHED)
 
 
 @dataclass(frozen=True)

@@ -11,7 +11,7 @@ from typing import Any
 
 from utils.exercises.calling import Outcome, drawn_weights, fill_count, run_case
 from utils.exercises.checking import drawn_cases, drawn_for_property, unlike_signature
-from utils.exercises.declare import Case, Exercise, Property
+from utils.exercises.declare import WATCHED, Case, Exercise, Property
 from utils.exercises.judging import require_comparable
 from utils.exercises.report import Report
 from utils.exercises.surroundings import state_preserved
@@ -191,7 +191,7 @@ class Examination:
         judgeable = properties_judgeable(trials)
         for declared, cases, seed in self.properties:
             own, outcomes = outcomes[: len(cases)], outcomes[len(cases) :]
-            watched = any(case.observe == "largest" for case in cases)
+            watched = any(case.observe in WATCHED for case in cases)
             if judgeable and len(own) == len(cases) and (self.believed or not watched):
                 tried.append(judged_property(self.exercise, declared, cases, own, seed))
             else:

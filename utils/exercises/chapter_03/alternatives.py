@@ -1,5 +1,7 @@
 """Exercises 3.5 and 3.6: additive scores, and Eq. 1 in blocks."""
 
+import math
+
 import torch
 from torch import Generator, Tensor
 
@@ -93,6 +95,8 @@ def _block_cases(generator: Generator) -> list[Case]:
     rising = drawn((), 2, 4, 3, 2)
     steps = torch.tensor([-8.0, -3.0, 3.0, 8.0])[:, None]
     rising = rising[0].abs() + 0.5, steps.expand(4, 3).contiguous(), rising[2]
+    falling = torch.ones(2, 1), torch.tensor([[60.0], [20.0], [-20.0], [-60.0]]), normal(generator, 4, 2)
+    high = torch.ones(2, 1), 300 + normal(generator, 4, 1), normal(generator, 4, 2)
     return [
         Case("four keys in blocks of two", (*drawn((), 1, 4, 2, 2, size=1.5), 2)),
         Case("six keys in blocks of two", (*drawn((2,), 3, 6, 4, 3, size=1.5), 2)),
@@ -107,6 +111,9 @@ def _block_cases(generator: Generator) -> list[Case]:
         Case("one block larger than all keys", (*drawn((), 2, 3, 4, 4), 8), part=EDGE,
              traits=("the block size does not divide the number of keys",)),
         Case("scores in the hundreds", (*strong, 2), part=EDGE, traits=("scores are in the hundreds",)),
+        Case("scores all near 300", (*high, 2), part=EDGE, traits=("scores are in the hundreds",)),
+        Case("scores that fall from 60 to −60", (*falling, 1), part=EDGE,
+             traits=("scores fall far from one block to the next",)),
     ]  # fmt: skip
 
 
@@ -117,6 +124,30 @@ def _many_keys(generator: Generator) -> list[Case]:
 
 def _never_all(cases: list[Case], results: list[int]) -> bool:
     return results[0] < 64 * 256  # keys and values hold 256 · 8 numbers, a block of scores 64 · 16
+
+
+WIDTHS = 7, 11  # d_k and d_v of the next cases, unlike every other size there
+
+
+def _few_queries(generator: Generator) -> list[Case]:
+    """There are as many blocks as keys in one, so that something kept of each block is no larger than its scores."""
+    return [
+        Case(f"{queries} queries, {block * block} keys, blocks of {block}",
+             (*attention_inputs(generator, (), queries, block * block, *WIDTHS), block), observe="shapes")
+        for queries, block in ((5, 16), (2, 4))
+    ]  # fmt: skip
+
+
+def _columns_of_one_block(cases: list[Case], results: list[list[tuple[int, ...]]]) -> bool:
+    """Whether no tensor holds more scores than all queries have with one block. What has an axis of width d_k or d_v
+    is no tensor of scores: queries, keys, values, outputs, whole or in part.
+    """
+    for case, shapes in zip(cases, results, strict=True):
+        query, _, _, block_size = case.arguments
+        scores = [shape for shape in shapes if not set(WIDTHS) & set(shape)]
+        if any(math.prod(shape) > query.size(0) * block_size for shape in scores):
+            return False
+    return True
 
 
 BLOCKS = Exercise(
@@ -135,6 +166,14 @@ BLOCKS = Exercise(
             _never_all,
             "Somewhere your code holds a tensor as large as all scores together, (target_len, source_len). The point "
             "is never to hold more than (target_len, block_size) of them.",
+        ),
+        Property(
+            "one block of columns at a time",
+            _few_queries,
+            _columns_of_one_block,
+            "Somewhere your code holds more columns of scores than one block has. The blocks are blocks of keys, "
+            "block_size of them, each met by all queries; going through the queries in parts does not help, for even a "
+            "single row of scores would be as long as the text.",
         ),
     ),
     returns=("output",),

@@ -65,6 +65,7 @@ ONE_QUERY = Exercise(
         ),
     ),
     returns=("weights",),
+    forbidden=(FUSED_KERNEL,),
     misconceptions=WEIGHTS_OF_ONE_QUERY,
     hints=(
         "A matrix times a vector gives the dot product of each of its rows with that vector, all at once.",
@@ -122,7 +123,7 @@ def _sums_to_one(cases: list[Case], results: list) -> bool:
 
 PLAIN_ATTENTION = Exercise(
     number="3.2",
-    title="Scaled dot-product attention",
+    title="Equation 1 for a batch",
     points=2,
     difficulty=2,
     minutes=15,

@@ -23,8 +23,16 @@ def _causal_cases(generator: Generator) -> list[Case]:
         Case("length 5", (5,)),
         Case(f"length {long}", (long,)),
         Case("length 1", (1,), part=EDGE, traits=("the length is 1",)),
-        Case("on another device", (3, "meta"), part=EDGE, traits=("another device is asked for",)),
+        Case("length 4, on the CPU", (4, "cpu")),
     ]
+
+
+def _elsewhere(generator: Generator) -> list[Case]:
+    return [Case('length 3 on the device "meta"', (3, "meta"))]  # one without memory, so that every machine has it
+
+
+def _made_there(cases: list[Case], results: list[Tensor]) -> bool:
+    return results[0].device.type == "meta"
 
 
 TRIANGLE = Exercise(
@@ -36,6 +44,14 @@ TRIANGLE = Exercise(
     section="§3.2.3",
     reference=causal_mask,
     cases=_causal_cases,
+    properties=(
+        Property(
+            "on another device",
+            _elsewhere,
+            _made_there,
+            "The mask has to lie on the device that is asked for: create it with `device=device`.",
+        ),
+    ),
     returns=("mask",),
     misconceptions=CAUSAL_MASK,
     hints=(
@@ -59,7 +75,8 @@ def _masked_cases(generator: Generator) -> list[Case]:
 
     nothing = torch.tensor([[True, False, True], [False, False, False]])
     padding = torch.tensor([[True, True, True, False], [True, True, False, False]])[:, None, None]  # (2, 1, 1, 4)
-    below = 200 * torch.ones(1, 1), torch.tensor([[-100.0], [-110.0], [200.0]]), normal(generator, 3, 2)
+    # Large enough for an ordinary case to be the smallest where an answer is wrong in both.
+    below = 200 * torch.ones(4, 1), torch.tensor([[-100.0], [-110.0], [-120.0], [200.0]]), normal(generator, 4, 4)
     return [
         Case("two queries, three keys", (*drawn((), 2, 3, 4, 2), some(2, 3)), part=MASK, traits=(LENGTHS_DIFFER,)),
         Case("as many queries as keys", (*drawn((), 3, 3, 3, 3), some(3, 3)), part=MASK),
@@ -78,8 +95,8 @@ def _masked_cases(generator: Generator) -> list[Case]:
         Case("gradients where a query may attend to nothing", (*drawn((), 2, 3, 4, 2), nothing), part=EDGE,
              gradients=True, traits=(NOTHING_ALLOWED, "gradients of such a query are asked for")),
         Case("a single key", (*drawn((2,), 2, 1, 4, 4), torch.ones(2, 1, dtype=torch.bool)), part=EDGE),
-        Case("allowed scores below −10⁴, a hidden one above", (*below, torch.tensor([[True, True, False]])), part=EDGE,
-             traits=("allowed scores are below −10⁴",)),
+        Case("allowed scores below −10⁴, a hidden one above", (*below, torch.tensor([[True, True, True, False]])),
+             part=EDGE, traits=("allowed scores are below −10⁴",)),
     ]  # fmt: skip
 
 

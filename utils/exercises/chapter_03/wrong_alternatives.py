@@ -160,6 +160,23 @@ def no_maximum(largest, total, output, scores, values):
     return largest, total + weights.sum(dim=-1, keepdim=True), output + weights @ values
 
 
+def own_maximum(largest, total, output, scores, values):
+    own = scores.amax(dim=-1, keepdim=True)
+    shrink, weights = (largest - own).exp(), (scores - own).exp()
+    return own, total * shrink + weights.sum(dim=-1, keepdim=True), output * shrink + weights @ values
+
+
+def own_maximum_alone(largest, total, output, scores, values):
+    weights = (scores - scores.amax(dim=-1, keepdim=True)).exp()
+    return largest, total + weights.sum(dim=-1, keepdim=True), output + weights @ values
+
+
+def blocks_of_queries(query, key, value, block_size):
+    blocks = query.split(block_size, dim=-2)
+    weights = [(block @ key.transpose(-2, -1) / root_of_width(query)).softmax(dim=-1) for block in blocks]
+    return torch.cat([part @ value for part in weights], dim=-2)
+
+
 def blocks_averaged(largest, total, output, scores, values):
     return largest, total + 1, output + scores.softmax(dim=-1) @ values
 
@@ -196,6 +213,18 @@ ATTENTION_IN_BLOCKS = (
         "largest score seen so far.",
     ),
     Misconception(
+        "the block's own maximum",
+        in_blocks(own_maximum),
+        "You go on with the block's own maximum. Where it is far below the earlier one, exp(m − m') overflows. Keep "
+        "the running maximum, m' = maximum(m, the block's), which never falls: then exp(m − m') is at most 1.",
+    ),
+    Misconception(
+        "the block's own maximum, nothing rescaled",
+        in_blocks(own_maximum_alone),
+        "Each block's exponentials are taken against that block's own maximum and then added up, though they do not "
+        "share a scale. Keep a running maximum, and multiply what is known so far by exp(m − m') when it rises.",
+    ),
+    Misconception(
         "blocks averaged",
         in_blocks(blocks_averaged),
         "You take a softmax within each block and average the blocks. A block with high scores has to count for more: "
@@ -215,6 +244,12 @@ ATTENTION_IN_BLOCKS = (
         "last block dropped",
         in_blocks(right_step, drop_last=True),
         "When the block size does not divide the number of keys, your last, shorter block is left out.",
+    ),
+    Misconception(
+        "blocks of queries",
+        blocks_of_queries,
+        "The numbers are right, but your blocks are blocks of queries, and each meets all keys at once: its rows of "
+        "scores are as long as the text. Go through the keys and values in blocks, all queries with each.",
     ),
     Misconception(
         "all at once",

@@ -96,6 +96,16 @@ def first_axes_turned(query, key, value):
     return weights @ value, weights
 
 
+def second_axes_turned(query, key, value):
+    weights = (query @ key.transpose(1, 2) / root_of_width(query)).softmax(dim=-1)
+    return weights @ value, weights
+
+
+def scaled_by_the_values(query, key, value):
+    weights = (query @ key.transpose(-2, -1) / root_of_width(value)).softmax(dim=-1)
+    return weights @ value, weights
+
+
 def all_axes_turned(query, key, value):
     weights = (query @ key.permute(*reversed(range(key.dim()))) / root_of_width(query)).softmax(dim=-1)
     return weights @ value, weights
@@ -143,6 +153,18 @@ ATTENTION = (
         "key.size(-1).",
     ),
     Misconception(
+        "scaled by the width of values",
+        scaled_by_the_values,
+        "You divide by √d_v, the root of the values' width. Scores are sums of d_k products, one for each number of a "
+        "key, so the root is that of d_k: query.size(-1) or key.size(-1).",
+    ),
+    Misconception(
+        "scaled by len(query)",
+        attending(lambda scores, query, key: (scores / math.sqrt(len(query))).softmax(dim=-1)),
+        "You divide by the root of `len(query)`. That is the size of the first axis: the number of queries, or of "
+        "sentences where there is a batch. d_k is the size of the last: query.size(-1).",
+    ),
+    Misconception(
         "softmax over queries",
         attending(lambda scores, query, key: (scores / root_of_width(query)).softmax(dim=-2)),
         "Your softmax runs over the queries (dim=-2): columns sum to one. Each query shares its attention out among "
@@ -175,6 +197,12 @@ ATTENTION = (
         first_axes_turned,
         "`key.transpose(0, 1)` turns the matrix over only where there is no batch axis. Count from the end: "
         "`key.transpose(-2, -1)`.",
+    ),
+    Misconception(
+        "axes 1 and 2 exchanged",
+        second_axes_turned,
+        "`key.transpose(1, 2)` is right only where exactly one axis stands before the last two. Without a batch there "
+        "is no axis 2, and with heads it exchanges the wrong pair. Count from the end: `key.transpose(-2, -1)`.",
     ),
     Misconception(
         "all axes reversed",

@@ -57,6 +57,12 @@ CAUSAL_MASK = (
         "means the same everywhere: put two axes of size 1 in front, `[None, None]`.",
     ),
     Misconception(
+        "one axis in front",
+        lambda length, device=None: ones(length, device).tril()[None],
+        "Your triangle is right, but `[None]` puts one axis in front of it. A mask has four, (batch, heads, query, "
+        "key): `[None, None]`.",
+    ),
+    Misconception(
         "numbers to add",
         additive_mask,
         "Yours is a mask to add to the scores: 0 where allowed, −∞ where not. Asked for is True and False; −∞ comes in "
@@ -116,6 +122,20 @@ def other_scale(scale):
     return answer
 
 
+def nan_replaced_in_place(scores: Tensor, mask: Tensor) -> Tensor:
+    weights = hidden_by(-math.inf)(scores, mask)
+    weights[weights.isnan()] = 0.0
+    return weights
+
+
+def asks_the_mask(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None = None) -> tuple[Tensor, Tensor]:
+    scores = query @ key.transpose(-2, -1) / root_of_width(query)
+    if mask:
+        scores = scores.masked_fill(~mask, -math.inf)
+    weights = scores.softmax(dim=-1)
+    return weights @ value, weights
+
+
 def renormalised_late(scores: Tensor, mask: Tensor) -> Tensor:
     weights = scores.softmax(dim=-1) * mask
     return weights / weights.sum(dim=-1, keepdim=True)
@@ -144,6 +164,18 @@ MASKED_ATTENTION = (
         masked(hidden_by(-math.inf)),
         "Right, but for a query that may attend to nothing: there all scores are −∞, and the softmax of them is 0/0, "
         "NaN. Give such rows harmless scores before the softmax, and weights of zero after it.",
+    ),
+    Misconception(
+        "NaN replaced in place",
+        masked(nan_replaced_in_place),
+        "The numbers are right, but `weights[…] = 0` changes a tensor that the softmax still needs for its gradient, "
+        "so autograd stops. Make a new one: `weights = weights.masked_fill(nothing_to_see, 0.0)`.",
+    ),
+    Misconception(
+        "the mask asked for its truth",
+        asks_the_mask,
+        "`if mask:` asks whether the whole tensor is true, which has no answer for more than one element. Whether a "
+        "mask was given at all is asked with `if mask is not None:`.",
     ),
     Misconception(
         "−10⁴ for −∞",
