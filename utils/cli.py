@@ -268,6 +268,15 @@ def bench_data(data_dir: BenchData = None, out: BenchOut = None, rounds: RoundsO
     _bench(bench.bench_data, "data", data_dir, out, rounds)
 
 
+@bench_app.command("grade")
+def bench_grade(notebooks: Annotated[int, typer.Option(help="how many notebooks each grades")] = 12) -> None:
+    """Grading: ours, and nbgrader and otter where they are installed."""
+    from utils.bench.grade import bench_grade as measure
+    from utils.bench.grade import report
+
+    console.print(report(measure(notebooks)), markup=False)
+
+
 def _bench(measure, name: str, data_dir: Path | None, out: Path | None, rounds: int) -> None:
     from utils.bench import print_report
 

@@ -27,17 +27,18 @@ def main() -> None:
 
 
 def _grader(settings: dict[str, Any]):
+    from utils.grading.sandbox import Limits, Sandbox
+
+    limits, private = Limits(**settings["limits"]), [Path(path) for path in settings["private"]]
+    waiting = Sandbox(settings["confined"], limits, private, settings["slot"])  # imports torch while we do
     import torch
 
     from utils.grading.grader import Grader
     from utils.grading.probing import Times
-    from utils.grading.sandbox import Limits
 
     torch.set_num_threads(1)
-    return Grader(
-        settings["secret"], settings["confined"], Limits(**settings["limits"]), Times(**settings["times"]),
-        [Path(path) for path in settings["private"]], settings["slot"],
-    )  # fmt: skip
+    times = Times(**settings["times"])
+    return Grader(settings["secret"], settings["confined"], limits, times, private, settings["slot"], waiting)
 
 
 def _answer(grader, task: dict[str, Any]) -> dict[str, Any]:
