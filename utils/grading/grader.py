@@ -33,15 +33,17 @@ class Grader:
     """A sandbox at a time, kept for as long as submissions are of its chapter."""
 
     def __init__(
-        self, secret: str, confined: bool = True, limits: Limits | None = None, times: Times | None = None,
+        self, confined: bool = True, limits: Limits | None = None, times: Times | None = None,
         private: Iterable[Path] = (), slot: int = 0, waiting: Sandbox | None = None,
     ) -> None:  # fmt: skip
-        self.secret, self.confined, self.limits = secret, confined, limits
+        self.confined, self.limits = confined, limits
         self.times, self.private, self.slot = times or Times(), tuple(private), slot
         self._kernels: Kernels | None = None
         self._waiting = waiting  # a sandbox that was started early
 
-    def grade(self, data: bytes, learner: str, chapter: str, file: str, junit: Path | None = None) -> SubmissionResult:
+    def grade(
+        self, data: bytes, secret: str, learner: str, chapter: str, file: str, junit: Path | None = None
+    ) -> SubmissionResult:
         """Grades one file. UnreadableError when it is no notebook; exercises are ungraded where the grader fails."""
         start = time.monotonic()
         digest, found, notebook = hashlib.sha256(data).hexdigest(), pristine(chapter), read_cells(data)
@@ -51,7 +53,7 @@ class Grader:
         result.prints = answer_prints(assembled.answers)
         result.flags = like_solution(result.prints, found)
         for attempt in (1, 2):
-            job = Job(assembled, self.secret, digest, self._kernels_for(found), self.times)
+            job = Job(assembled, secret, digest, self._kernels_for(found), self.times)
             try:
                 _run_nbval(job, junit)
             except SandboxError as error:

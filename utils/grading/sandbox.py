@@ -4,6 +4,7 @@ Without bubblewrap the same pre-warmed process runs unconfined: limits on memory
 can then read what the grader's user can read. Whoever wants that has to say so.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -121,6 +122,7 @@ class Sandbox:
         finally:
             theirs.close()
         self._ready = False
+        atexit.register(self.close)
 
     def open(self, chapter: int, imported: "frozenset[Place]" = frozenset()) -> None:
         """Puts the course of a chapter in place; to be called once."""
@@ -255,6 +257,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends the sandbox with everything in it."""
+        atexit.unregister(self.close)
         self._control.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # and with it, by --die-with-parent, all that is inside

@@ -38,7 +38,7 @@ def _grader(settings: dict[str, Any]):
 
     torch.set_num_threads(1)
     times = Times(**settings["times"])
-    return Grader(settings["secret"], settings["confined"], limits, times, private, settings["slot"], waiting)
+    return Grader(settings["confined"], limits, times, private, settings["slot"], waiting)
 
 
 def _answer(grader, task: dict[str, Any]) -> dict[str, Any]:
@@ -47,7 +47,7 @@ def _answer(grader, task: dict[str, Any]) -> dict[str, Any]:
     try:
         data = Path(task["data"]).read_bytes()
         junit = Path(task["junit"]) if task.get("junit") else None
-        graded = grader.grade(data, task["learner"], task["chapter"], task["file"], junit)
+        graded = grader.grade(data, task["secret"], task["learner"], task["chapter"], task["file"], junit)
         return {"result": graded.to_dict()}
     except CourseError as error:
         return {"trouble": str(error)}
