@@ -228,10 +228,23 @@ def grade(
     unsafe_no_sandbox: UnsafeOption = False,
 ) -> None:
     """Grade a class: gradebook, a feedback page a learner, a class report."""
-    from utils.commands.grading import grade_folder
+    from utils.grading.sandbox import require_sandbox
+    from utils.grading.workers import Workers
 
     say = partial(console.print, markup=False)
-    status = grade_folder(submissions, out, chapter or [], jobs, seed, dry_run, unsafe_no_sandbox, say)
+    if not submissions.exists():
+        raise ConfigError(f"There is no {submissions}: give the folder or the zip file with the notebooks.")
+    if jobs < 1:
+        raise ConfigError(f"--jobs is {jobs}: good values start from 1.")
+    if dry_run:
+        from utils.commands.grading import list_folder
+
+        raise typer.Exit(list_folder(submissions, out, chapter or [], say))
+    confined = require_sandbox(unsafe_no_sandbox)
+    with Workers(jobs, confined, [submissions, out]) as workers:  # they load while this process does
+        from utils.commands.grading import grade_folder
+
+        status = grade_folder(submissions, out, chapter or [], seed, confined, workers, say)
     raise typer.Exit(status)
 
 
@@ -277,6 +290,15 @@ def bench_data(data_dir: BenchData = None, out: BenchOut = None, rounds: RoundsO
     from utils import bench
 
     _bench(bench.bench_data, "data", data_dir, out, rounds)
+
+
+@bench_app.command("grade")
+def bench_grade(notebooks: Annotated[int, typer.Option(help="how many notebooks each grades")] = 12) -> None:
+    """Grading: ours, and nbgrader and otter where they are installed."""
+    from utils.bench.grade import bench_grade as measure
+    from utils.bench.grade import report
+
+    console.print(report(measure(notebooks)), markup=False)
 
 
 def _bench(measure, name: str, data_dir: Path | None, out: Path | None, rounds: int) -> None:

@@ -22,14 +22,14 @@ LIMITS = {"memory": 1_000_000_000, "total_memory": 3_000_000_000}
 class GraderForTests:
     """One worker process, fed with notebooks."""
 
-    def __init__(self, folder: Path, **settings) -> None:
-        self.folder = folder
+    def __init__(self, folder: Path, secret: str = SECRET, **settings) -> None:
+        self.folder, self.secret = folder, secret
         environment = os.environ | {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1"}
         self.process = subprocess.Popen(
             [sys.executable, "-m", "utils.grading.worker"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True,
             env=environment, cwd=ROOT,
         )  # fmt: skip
-        known = {"secret": SECRET, "confined": True, "limits": LIMITS, "times": TIMES, "private": [], "slot": 0}
+        known = {"confined": True, "limits": LIMITS, "times": TIMES, "private": [], "slot": 0}
         self._say({**known, **settings})
 
     def _say(self, content: dict) -> None:
@@ -45,7 +45,14 @@ class GraderForTests:
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
         junit = str(self.folder / "junit.xml")
         self._say(
-            {"data": str(path), "learner": learner, "chapter": chapter, "file": "submission.ipynb", "junit": junit}
+            {
+                "secret": self.secret,
+                "data": str(path),
+                "learner": learner,
+                "chapter": chapter,
+                "file": "submission.ipynb",
+                "junit": junit,
+            }
         )
         answer = json.loads(self.process.stdout.readline())
         assert "result" in answer, answer

@@ -81,7 +81,8 @@ RENAMED = RIGHT.replace("projection", "W").replace("self.gain", "self.g").replac
 def kernels():
     if find_bwrap() is None:
         pytest.skip("bubblewrap is not installed: apt install bubblewrap")
-    with Sandbox(3) as sandbox:
+    with Sandbox() as sandbox:
+        sandbox.open(3)
         found = Kernels(sandbox)
         yield found
         found.close()

@@ -10,36 +10,39 @@ from tqdm.auto import tqdm
 from utils.errors import ConfigError, CourseError
 from utils.grading.collect import Collection, Submission, collect
 from utils.grading.results import SubmissionResult
-from utils.grading.run import Run, Settings, run
-from utils.grading.sandbox import find_bwrap, require_sandbox
+from utils.grading.run import Run, run
+from utils.grading.sandbox import find_bwrap
 from utils.grading.seeds import PUBLIC, new_secret, read_secret
 from utils.grading.store import Store, seed_of_earlier_run
+from utils.grading.workers import Workers
 
 MARKS = {True: "✓", False: "✗"}
 
 
-def grade_folder(
-    place: Path, out: Path, chapters: Sequence[str], jobs: int, seed: str | None, dry_run: bool, unsafe: bool, say
-) -> int:
-    """Grades what lies in a folder or zip file; returns the exit status: 0 when all could be graded."""
-    if jobs < 1:
-        raise ConfigError(f"--jobs is {jobs}: good values start from 1.")
+def list_folder(place: Path, out: Path, chapters: Sequence[str], say) -> int:
+    """Says what would be graded; returns the exit status: 0 when nothing is to be looked at."""
     collection = collect(place, chapters, leave_out=out)
     _tell_what_was_found(collection, say)
-    if dry_run:
-        for submission in collection.submissions:
-            say(f"would grade  {submission.learner}  chapter {submission.chapter}  {submission.file}")
-        return 1 if collection.trouble else 0
+    for submission in collection.submissions:
+        say(f"would grade  {submission.learner}  chapter {submission.chapter}  {submission.file}")
+    return 1 if collection.trouble else 0
+
+
+def grade_folder(
+    place: Path, out: Path, chapters: Sequence[str], seed: str | None, confined: bool, workers: Workers, say
+) -> int:
+    """Grades what lies in a folder or zip file; returns the exit status: 0 when all could be graded."""
+    collection = collect(place, chapters, leave_out=out)
+    _tell_what_was_found(collection, say)
     if not collection.submissions:
         raise CourseError(f"{place} holds no notebook that can be graded: see the list above.")
-    confined = require_sandbox(unsafe)
     if not confined:
         print("Warning: no sandbox. Submissions can read the solutions and change your files.", file=sys.stderr)
     secret = read_secret(seed) if seed else seed_of_earlier_run(out) or new_secret()
     store = Store(out, secret, confined)
     started = time.monotonic()
     with _Bar(collection) as bar:
-        done = run(collection, store, Settings(jobs=jobs, private=(place,)), bar.step)
+        done = run(collection, store, workers, bar.step)
     _tell_result(collection, done, store, time.monotonic() - started, say)
     return 0 if done.complete and not collection.trouble else 1
 
@@ -104,8 +107,8 @@ def check_notebook(path: Path, unsafe: bool, say) -> int:
         chapter = unnamed[0].chapter
     else:
         chapter = found.submissions[0].chapter
-    with Grader(PUBLIC, confined, private=[path.resolve().parent]) as grader:
-        result = grader.grade(path.read_bytes(), "you", chapter, path.name)
+    with Grader(confined, private=[path.resolve().parent]) as grader:
+        result = grader.grade(path.read_bytes(), PUBLIC, "you", chapter, path.name)
     for e in result.exercises:
         say(f"{MARKS[e.passed]} {e.number} {e.title}: {e.points:g} of {e.out_of} ({e.verdict})")
         said = [] if e.passed else [text for text in (e.message, e.explanation) if text]

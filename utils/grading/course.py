@@ -28,8 +28,6 @@ def __getattr__(name):
                       "or of a later chapter asks for that, or for what is made of it.")
 """
 FACADE = Path(__file__).parent / "inside" / "facade"
-INSIDE = Path(__file__).parent / "inside"
-OWN = ("__init__.py", "zygote.py", "kernels.py", "namespaces.py", "packing.py", "probe.py")
 
 
 def place_of(exercise: Exercise) -> Place:
@@ -84,9 +82,8 @@ def utils_imports(text: str) -> frozenset[Place]:
     return frozenset(found)
 
 
-def write_course(folder: Path, chapter: int, imported: frozenset[Place] = frozenset()) -> Slice:
-    """Writes `utils` as kernels of that chapter may see it into `folder`, and the sandbox's own modules beside it."""
-    course, own = folder / "course", folder / "grader" / "graders_own"
+def write_course(course: Path, chapter: int, imported: frozenset[Place] = frozenset()) -> Slice:
+    """Writes `utils` as kernels of that chapter may see it into the folder `course`."""
     chosen = slice_for(chapter, imported)
     texts = chosen.texts()
     for module, text in texts.items():
@@ -103,9 +100,6 @@ def write_course(folder: Path, chapter: int, imported: frozenset[Place] = frozen
     for package in {path.parent for path in course.rglob("*.py")} - {course}:
         if not (package / "__init__.py").exists():
             _write_facade_of_package(package, course, texts, chapter)
-    own.mkdir(parents=True, exist_ok=True)
-    for name in OWN:
-        shutil.copyfile(INSIDE / name, own / name)
     return chosen
 
 

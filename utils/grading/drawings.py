@@ -13,7 +13,7 @@ def bars(rows: Sequence[tuple[str, float, str]], title: str, largest: float | No
     if not rows:
         return ""
     largest = largest or max(length for _, length, _ in rows) or 1.0
-    room = WIDTH - LABEL - 110
+    room = WIDTH - LABEL - 150
     parts = []
     for index, (label, length, words) in enumerate(rows):
         y, size = index * ROW, max(1.0, room * length / largest) if length else 0.0

@@ -33,14 +33,17 @@ class Grader:
     """A sandbox at a time, kept for as long as submissions are of its chapter."""
 
     def __init__(
-        self, secret: str, confined: bool = True, limits: Limits | None = None, times: Times | None = None,
-        private: Iterable[Path] = (), slot: int = 0,
+        self, confined: bool = True, limits: Limits | None = None, times: Times | None = None,
+        private: Iterable[Path] = (), slot: int = 0, waiting: Sandbox | None = None,
     ) -> None:  # fmt: skip
-        self.secret, self.confined, self.limits = secret, confined, limits
+        self.confined, self.limits = confined, limits
         self.times, self.private, self.slot = times or Times(), tuple(private), slot
         self._kernels: Kernels | None = None
+        self._waiting = waiting  # a sandbox that was started early
 
-    def grade(self, data: bytes, learner: str, chapter: str, file: str, junit: Path | None = None) -> SubmissionResult:
+    def grade(
+        self, data: bytes, secret: str, learner: str, chapter: str, file: str, junit: Path | None = None
+    ) -> SubmissionResult:
         """Grades one file. UnreadableError when it is no notebook; exercises are ungraded where the grader fails."""
         start = time.monotonic()
         digest, found, notebook = hashlib.sha256(data).hexdigest(), pristine(chapter), read_cells(data)
@@ -50,7 +53,7 @@ class Grader:
         result.prints = answer_prints(assembled.answers)
         result.flags = like_solution(result.prints, found)
         for attempt in (1, 2):
-            job = Job(assembled, self.secret, digest, self._kernels_for(found), self.times)
+            job = Job(assembled, secret, digest, self._kernels_for(found), self.times)
             try:
                 _run_nbval(job, junit)
             except SandboxError as error:
@@ -60,7 +63,7 @@ class Grader:
                 break
             self.close()  # a new sandbox, and once more
             if attempt == 2:
-                result.flags.append("The grader could not run all of it: grade again.")
+                result.flags += [*job.troubles, "The grader could not run all of it: grade again."]
         result.seconds = round(time.monotonic() - start, 3)
         return result
 
@@ -68,14 +71,18 @@ class Grader:
         if self._kernels is not None and self._kernels.sandbox.chapter != chapter.chapter:
             self.close()
         if self._kernels is None:
-            imports = frozenset(chapter.imports)
-            sandbox = Sandbox(chapter.chapter, self.confined, self.limits, imports, self.private, self.slot)
+            sandbox, self._waiting = self._waiting, None
+            sandbox = sandbox or Sandbox(self.confined, self.limits, self.private, self.slot)
+            sandbox.open(chapter.chapter, frozenset(chapter.imports))
             self._kernels = Kernels(sandbox)
             _warm_up(chapter)  # while the sandbox does the same
         return self._kernels
 
     def close(self) -> None:
         """Ends the sandbox."""
+        if self._waiting is not None:
+            self._waiting.close()
+            self._waiting = None
         if self._kernels is not None:
             with contextlib.suppress(SandboxError):
                 self._kernels.close()

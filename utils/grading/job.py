@@ -75,6 +75,7 @@ class Job:
         self.answers = {answer.number: answer for answer in assembled.answers}
         self.results: dict[str, ExerciseResult] = {}
         self.session: Session | None = None
+        self.troubles: list[str] = []  # the grader's own
         for number, answer in self.answers.items():
             if answer.state != "there":
                 said = {"open": "Not written yet.", "missing": "The exercise's cell is missing."}[answer.state]
@@ -171,6 +172,12 @@ class Job:
         if examined.state == "unfit" and session.troubles:
             message = f"{message} {session.troubles[-1]}"
         return blank(exercise, examined.state, message)
+
+    def fail(self, sentence: str) -> None:
+        """Something of ours went wrong: the exercise stays ungraded."""
+        self.end()
+        if sentence not in self.troubles:
+            self.troubles.append(sentence)
 
     def finish(self) -> list[ExerciseResult]:
         """All exercises, in order; those that nobody came to are ungraded."""

@@ -83,7 +83,7 @@ class GradedCell(IPyNbCell):
                 return
             run = job.run(role, self.cell.source, course.get("of"), list(course.get("names", [])))
         except SandboxError as error:
-            job.end()
+            job.fail(str(error))
             self.raise_cell_error(f"not graded: {error}")
         if run.ended != "ok" and role == "exercise":
             self.raise_cell_error(f"Exercise {number}: {run.told()}")

@@ -2,9 +2,7 @@
 
 import time
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass, field
-from pathlib import Path
-from typing import Any
+from dataclasses import dataclass
 
 from utils.exercises.home import write_whole
 from utils.grading.classreport import class_report, key_of
@@ -19,16 +17,6 @@ from utils.grading.store import Store
 from utils.grading.workers import Workers
 
 Progress = Callable[[Submission, SubmissionResult | None], None]
-
-
-@dataclass(frozen=True)
-class Settings:
-    """How a run is to be done."""
-
-    jobs: int = 1
-    limits: dict[str, int] = field(default_factory=dict)  # fields of Limits
-    times: dict[str, float] = field(default_factory=dict)  # fields of Times
-    private: tuple[Path, ...] = ()  # folders that kernels must not see
 
 
 @dataclass
@@ -46,7 +34,7 @@ class Run:
         return not self.troubles and all(result.complete for result in self.results.values())
 
 
-def run(collection: Collection, store: Store, settings: Settings, progress: Progress = lambda *_: None) -> Run:
+def run(collection: Collection, store: Store, workers: Workers, progress: Progress = lambda *_: None) -> Run:
     """Grades what is new or changed. Interrupted at any moment, it leaves records that the next run takes over."""
     started = time.time()
     store.prepare()
@@ -56,32 +44,23 @@ def run(collection: Collection, store: Store, settings: Settings, progress: Prog
             done[submission.identifier] = kept
             progress(submission, kept)
     taken_over, troubles = len(done), {}
-    store.write_run(collection, done, started, settings.jobs)  # the seed first, so that an interrupted run has it
+    store.write_run(collection, done, started, workers.jobs)  # the seed first, so that an interrupted run has it
     waiting = [submission for submission in collection.submissions if submission.identifier not in done]
     try:
-        with Workers(_for_workers(store, settings), settings.jobs) as workers:
-            for submission, answer in workers.grade(waiting, store.junit_file):
-                if "result" in answer:
-                    result = SubmissionResult.from_dict(answer["result"])
-                    result.notes = [*submission.notes, *result.notes]
-                    store.keep(submission, result)
-                    page = feedback(result, pristine(submission.chapter))
-                    write_whole(store.feedback_file(submission), page)
-                    done[submission.identifier] = result
-                else:
-                    troubles[submission.identifier] = answer["trouble"]
-                progress(submission, done.get(submission.identifier))
+        for submission, answer in workers.grade(waiting, store.secret, store.junit_file):
+            if "result" in answer:
+                result = SubmissionResult.from_dict(answer["result"])
+                result.notes = [*submission.notes, *result.notes]
+                store.keep(submission, result)
+                page = feedback(result, pristine(submission.chapter))
+                write_whole(store.feedback_file(submission), page)
+                done[submission.identifier] = result
+            else:
+                troubles[submission.identifier] = answer["trouble"]
+            progress(submission, done.get(submission.identifier))
     finally:
-        write_reports(collection, store, done, started, settings.jobs)
+        write_reports(collection, store, done, started, workers.jobs)
     return Run(done, troubles, taken_over, time.time() - started)
-
-
-def _for_workers(store: Store, settings: Settings) -> dict[str, Any]:
-    private = [str(path.resolve()) for path in (*settings.private, store.out)]
-    return {
-        "secret": store.secret, "confined": store.confined, "limits": settings.limits, "times": settings.times,
-        "private": private,
-    }  # fmt: skip
 
 
 def write_reports(
@@ -114,8 +93,3 @@ def copies_among(results: Sequence[SubmissionResult]) -> dict[str, list[str]]:
         for learner, sentences in alike(own, solved).items():
             found[f"{learner}\0{number}"] = sentences
     return found
-
-
-def as_settings(limits: Any = None, times: Any = None, **more: Any) -> Settings:
-    """Settings from Limits and Times."""
-    return Settings(limits=asdict(limits) if limits else {}, times=asdict(times) if times else {}, **more)

@@ -4,6 +4,7 @@ Without bubblewrap the same pre-warmed process runs unconfined: limits on memory
 can then read what the grader's user can read. Whoever wants that has to say so.
 """
 
+import atexit
 import contextlib
 import json
 import os
@@ -20,19 +21,26 @@ import time
 from collections.abc import Iterable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 from utils.errors import ConfigError, CourseError
-from utils.grading.course import write_course
-from utils.grading.slicing import UTILS, Place
 
-ROOT = UTILS.parent
+if TYPE_CHECKING:  # else torch would be imported here before the sandbox can begin to do the same
+    from utils.grading.slicing import Place, Slice
+
+ROOT = Path(__file__).parents[2]
+OWN = ("__init__.py", "zygote.py", "kernels.py", "namespaces.py", "packing.py", "probe.py")
 CONTROL = 3  # the file descriptor under which the pre-warmed process finds its socket
 USERS = 61_000  # as root, kernels run as users from here on, whom nothing on the machine belongs to
 LONGEST_SOCKET = 100  # bytes; a unix socket's path may have 108
 READY_SECONDS, SPAWN_SECONDS = 180.0, 60.0
 LIBRARIES = ("/usr", "/lib", "/lib64", "/lib32", "/bin", "/sbin")
 SYSTEM_FILES = ("/etc/ld.so.cache", "/etc/localtime", "/etc/alternatives")
-STARTER = "import sys; sys.path[:0] = {paths!r}; from graders_own.zygote import main; main()"
+EMPTY = ("/tmp/", "/dev/", "/proc/", "/run/", "/home/learner/")  # what every kernel has for itself
+STARTER = (
+    "import sys; sys.path[:0] = {first!r}; sys.path += [p for p in {last!r} if p not in sys.path]; "
+    "from graders_own.zygote import main; main()"
+)
 
 
 class SandboxError(CourseError):
@@ -85,20 +93,25 @@ def require_sandbox(unsafe: bool) -> bool:
 
 
 class Sandbox:
-    """A pre-warmed process for one chapter, and the kernels forked from it, one at a time or one ahead."""
+    """A pre-warmed process for one chapter, and the kernels forked from it, one at a time or one ahead.
+
+    It begins to import torch at once, and is told later by `open` which chapter it is for.
+    """
 
     def __init__(
-        self, chapter: int, confined: bool = True, limits: Limits | None = None,
-        imported: frozenset[Place] = frozenset(), private: Iterable[Path] = (), slot: int = 0,
-    ) -> None:  # fmt: skip
-        self.chapter, self.confined, self.limits = chapter, confined, limits or Limits()
-        self.slot = slot
+        self, confined: bool = True, limits: Limits | None = None, private: Iterable[Path] = (), slot: int = 0
+    ) -> None:
+        self.chapter: int | None = None
+        self.slice: Slice | None = None
+        self.confined, self.limits, self.slot = confined, limits or Limits(), slot
         self.ended: dict[str, Ended] = {}
         self._count, self._pending = 0, b""
         self.folder = Path(tempfile.mkdtemp(prefix="ar-", dir=_short_folder()))
         self.folder.chmod(0o711)
-        self.slice = write_course(self.folder, chapter, imported)
+        for name in ("course", "grader"):
+            (self.folder / name).mkdir()
         (self.folder / "k").mkdir(mode=0o711)
+        _copy_own_modules(self.folder / "grader" / "graders_own")
         self._errors = open(self.folder / "errors.txt", "wb")  # noqa: SIM115 (the sandbox writes to it while it lives)
         mine, theirs = socket.socketpair()
         self._control = mine
@@ -109,10 +122,19 @@ class Sandbox:
         finally:
             theirs.close()
         self._ready = False
+        atexit.register(self.close)
+
+    def open(self, chapter: int, imported: "frozenset[Place]" = frozenset()) -> None:
+        """Puts the course of a chapter in place; to be called once."""
+        from utils.grading.course import write_course
+
+        self.slice = write_course(self.folder / "course", chapter, imported)
+        self.chapter = chapter
+        self._say({"open": chapter})
 
     def _start(self, theirs: socket.socket, private: list[Path]) -> subprocess.Popen:
         inside = ["/course", "/grader"] if self.confined else [str(self.folder / "course"), str(self.folder / "grader")]
-        python = [sys.executable, "-I", "-B", "-c", STARTER.format(paths=inside)]
+        python = [sys.executable, "-I", "-B", "-c", STARTER.format(first=inside, last=_package_folders())]
         command = [*self._bwrap(private), *python] if self.confined else python
         environment = {} if self.confined else self.environment("/tmp")
 
@@ -144,6 +166,11 @@ class Sandbox:
         for capability in ("CAP_SETUID", "CAP_SETGID", "CAP_KILL") if root else ():
             arguments += ["--cap-add", capability]
         shown = [str(path) for path in _library_folders()]
+        for path in shown:
+            if path.startswith(EMPTY):
+                raise SandboxError(
+                    f"Python or its packages lie in {path}, and kernels get that place empty: move them."
+                )
         for path in LIBRARIES:
             if os.path.islink(path):
                 arguments += ["--symlink", os.readlink(path), path]
@@ -230,6 +257,7 @@ class Sandbox:
 
     def close(self) -> None:
         """Ends the sandbox with everything in it."""
+        atexit.unregister(self.close)
         self._control.close()
         with contextlib.suppress(ProcessLookupError):
             os.killpg(self._process.pid, signal.SIGKILL)  # and with it, by --die-with-parent, all that is inside
@@ -268,6 +296,13 @@ class Spawned:
         shutil.rmtree(self.folder, ignore_errors=True)
 
 
+def _copy_own_modules(target: Path) -> None:
+    """The modules that the sandbox's own processes consist of."""
+    target.mkdir()
+    for name in OWN:
+        shutil.copyfile(Path(__file__).parent / "inside" / name, target / name)
+
+
 def soft_file_limit() -> None:
     """The usual number of open files: the hard limit stays, so that nothing the grader starts later is bound by it."""
     import resource
@@ -281,10 +316,17 @@ def _short_folder() -> str:
     return next((place for place in (tempfile.gettempdir(), "/tmp") if len(place) < LONGEST_SOCKET - 40), "/tmp")
 
 
+def _package_folders() -> list[str]:
+    """Where this interpreter finds installed packages, those of the user and of an environment below included."""
+    names = ("site-packages", "dist-packages")
+    return [os.path.abspath(path) for path in sys.path if os.path.basename(path) in names and os.path.isdir(path)]
+
+
 def _library_folders() -> list[Path]:
     """Python, and the packages installed for it, as far as they lie outside of the system's folders."""
     found = [Path(sys.base_prefix), Path(sys.prefix)]
     found += [Path(sysconfig.get_path(name)) for name in ("stdlib", "platstdlib", "purelib", "platlib")]
+    found += [Path(path) for path in _package_folders()]
     found += [Path(os.path.realpath(path)) for path in list(found)]
     folders: list[Path] = []
     for path in dict.fromkeys(path.absolute() for path in found):

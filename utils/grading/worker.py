@@ -27,17 +27,18 @@ def main() -> None:
 
 
 def _grader(settings: dict[str, Any]):
+    from utils.grading.sandbox import Limits, Sandbox
+
+    limits, private = Limits(**settings["limits"]), [Path(path) for path in settings["private"]]
+    waiting = Sandbox(settings["confined"], limits, private, settings["slot"])  # imports torch while we do
     import torch
 
     from utils.grading.grader import Grader
     from utils.grading.probing import Times
-    from utils.grading.sandbox import Limits
 
     torch.set_num_threads(1)
-    return Grader(
-        settings["secret"], settings["confined"], Limits(**settings["limits"]), Times(**settings["times"]),
-        [Path(path) for path in settings["private"]], settings["slot"],
-    )  # fmt: skip
+    times = Times(**settings["times"])
+    return Grader(settings["confined"], limits, times, private, settings["slot"], waiting)
 
 
 def _answer(grader, task: dict[str, Any]) -> dict[str, Any]:
@@ -46,7 +47,7 @@ def _answer(grader, task: dict[str, Any]) -> dict[str, Any]:
     try:
         data = Path(task["data"]).read_bytes()
         junit = Path(task["junit"]) if task.get("junit") else None
-        graded = grader.grade(data, task["learner"], task["chapter"], task["file"], junit)
+        graded = grader.grade(data, task["secret"], task["learner"], task["chapter"], task["file"], junit)
         return {"result": graded.to_dict()}
     except CourseError as error:
         return {"trouble": str(error)}

@@ -9,13 +9,14 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from utils.grading.collect import Submission
-from utils.grading.slicing import UTILS
+if TYPE_CHECKING:  # workers are to start before torch is imported here
+    from utils.grading.collect import Submission
 
+ROOT = Path(__file__).parents[2]
 SECONDS = 900.0  # that one submission may take a worker, whatever its cells do
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
@@ -25,28 +26,38 @@ class _Worker:
     """One process, and what it is grading."""
 
     process: subprocess.Popen
-    submission: Submission | None = None
+    submission: "Submission | None" = None
     since: float = 0.0
+    used: bool = False
     pending: bytes = b""
-    tried: dict[str, int] = field(default_factory=dict)
 
 
 class Workers:
-    """Grades submissions in several processes; a process that dies costs its submission one further try."""
+    """Processes that grade, which begin to load at once; one that dies costs its submission one further try.
 
-    def __init__(self, settings: dict[str, Any], jobs: int) -> None:
-        self.settings, self.jobs = settings, jobs
+    settings: confined (bool), private (paths that kernels must not see), limits and times (fields of Limits, Times).
+    """
+
+    def __init__(self, jobs: int, confined: bool, private: Sequence[Path], **settings: Any) -> None:
+        private = [str(path.resolve()) for path in private]
+        self.settings = {"limits": {}, "times": {}, **settings, "confined": confined, "private": private}
+        self._secret = ""
         self._folder = tempfile.TemporaryDirectory(prefix="ar-in-")
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
+        for slot in range(jobs):
+            self._start(slot)
+
+    @property
+    def jobs(self) -> int:
+        """How many there are."""
+        return len(self._workers)
 
     def grade(
-        self, submissions: Sequence[Submission], junit: Callable[[Submission], Path]
-    ) -> Iterator[tuple[Submission, dict[str, Any]]]:
+        self, submissions: "Sequence[Submission]", secret: str, junit: "Callable[[Submission], Path]"
+    ) -> "Iterator[tuple[Submission, dict[str, Any]]]":
         """Yields each submission with {"result": …} or {"trouble": sentence}, in the order in which they are done."""
-        waiting, tries = list(submissions)[::-1], {}
-        for slot in range(min(self.jobs, len(waiting))):
-            self._start(slot)
+        waiting, tries, self._secret = list(submissions)[::-1], {}, secret
         while waiting or any(worker.submission for worker in self._workers):
             for worker in self._workers:
                 if worker.submission is None and waiting:
@@ -63,11 +74,11 @@ class Workers:
                 yield submission, answer
 
     def _start(self, slot: int) -> _Worker:
-        environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(UTILS.parent)}
+        environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(ROOT)}
         command = [sys.executable, "-m", "utils.grading.worker"]
         process = subprocess.Popen(
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, env=environment,
-            start_new_session=True, cwd=UTILS.parent,
+            start_new_session=True, cwd=ROOT,
         )  # fmt: skip
         os.set_blocking(process.stdout.fileno(), False)
         worker = _Worker(process)
@@ -84,11 +95,11 @@ class Workers:
         except OSError:
             return  # it has died, which is seen when its output ends
 
-    def _hand_over(self, worker: _Worker, submission: Submission, junit: Callable[[Submission], Path]) -> None:
+    def _hand_over(self, worker: _Worker, submission: "Submission", junit: Callable) -> None:
         path = Path(self._folder.name) / f"{submission.identifier}.ipynb"
         path.write_bytes(submission.data)
-        worker.submission, worker.since = submission, time.monotonic()
-        task = {"data": str(path), "learner": submission.learner, "chapter": submission.chapter}
+        worker.submission, worker.since, worker.used = submission, time.monotonic(), True
+        task = {"secret": self._secret, "data": str(path), "learner": submission.learner, "chapter": submission.chapter}
         self._say(worker, {**task, "file": submission.file, "junit": str(junit(submission))})
 
     def _answers(self) -> list[tuple[_Worker, dict[str, Any] | None]]:
@@ -122,7 +133,7 @@ class Workers:
 
     def _end(self, worker: _Worker) -> None:
         self._selector.unregister(worker.process.stdout)
-        if worker.submission is not None:
+        if worker.submission is not None or not worker.used:
             worker.process.terminate()
         with contextlib.suppress(OSError):
             worker.process.stdin.close()

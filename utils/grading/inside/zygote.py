@@ -4,6 +4,7 @@ It is started by `sandbox.py` inside of an outer sandbox, gets one command a lin
 no secret: a command names the kernel, its folder for sockets, its session key and its limits. Each kernel is forked
 into namespaces of its own before any learner's code runs there.
 
+    → {"open": 3}    ← {"ready": true}
     → {"spawn": "k1", "key": "…", "user": 61000 or null, "isolate": true, "limits": {…}}
     ← {"spawned": "k1", "pid": 12}            (or {"failed": "k1", "why": "…"})
     → {"kill": "k1"}
@@ -32,7 +33,13 @@ def warm_up() -> None:
         "numpy",
         "torch",
     )
-    for name in (*names, "utils.exercises", "utils.plots", "graders_own.kernels", "graders_own.probe"):
+    for name in names:
+        importlib.import_module(name)
+
+
+def open_course() -> None:
+    """Imports what depends on the chapter, and uses once of torch what is slow the first time."""
+    for name in ("utils.exercises", "utils.plots", "graders_own.kernels", "graders_own.probe"):
         importlib.import_module(name)
     import torch
 
@@ -75,7 +82,10 @@ class Zygote:
 
     def obey(self, command: dict) -> None:
         """One command."""
-        if "spawn" in command:
+        if "open" in command:
+            open_course()
+            self.say({"ready": True})
+        elif "spawn" in command:
             self.spawn(command)
         elif "kill" in command:
             for process, name in self.children.items():
@@ -123,6 +133,4 @@ def main() -> None:
     control = socket.socket(fileno=CONTROL)
     os.set_inheritable(CONTROL, False)
     warm_up()
-    zygote = Zygote(control)
-    zygote.say({"ready": True})
-    zygote.serve()
+    Zygote(control).serve()
