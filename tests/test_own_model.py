@@ -9,6 +9,7 @@ from dataclasses import fields
 from pathlib import Path
 
 import pytest
+import torch
 
 from utils.cli import main
 from utils.exercises import carrying, check, exercise
@@ -28,15 +29,22 @@ def as_cell(code: str, names: dict, number: int) -> None:
     exec(compile(code, filename, "exec"), names)
 
 
-def imports_of(cells) -> str:
-    """What a chapter's lesson cells import, and what they take from earlier chapters by `yours`."""
-    taken = []
-    for cell in cells:
-        for node in ast.parse(cell.text).body if cell.kind == "code" and cell.role != "exercise" else ():
-            by_yours = isinstance(node, ast.Assign) and "yours(" in ast.unparse(node.value)
-            if isinstance(node, ast.Import | ast.ImportFrom) or by_yours:
-                taken.append(ast.unparse(node))
-    return "\n".join(taken)
+def definitions(code: str) -> str:
+    """Of a lesson's cell what exercises may lean on: imports, functions, classes, constants, what `yours` gives."""
+    kept = []
+    for node in ast.parse(code).body:
+        constant = isinstance(node, ast.Assign) and (_is_literal(node.value) or "yours(" in ast.unparse(node.value))
+        if constant or isinstance(node, ast.Import | ast.ImportFrom | ast.FunctionDef | ast.ClassDef):
+            kept.append(ast.unparse(node))
+    return "\n".join(kept)
+
+
+def _is_literal(node: ast.expr) -> bool:
+    try:
+        ast.literal_eval(node)
+    except ValueError:
+        return False
+    return True
 
 
 @pytest.fixture(scope="module")
@@ -48,15 +56,14 @@ def folder(tmp_path_factory):
         carrying._passing.clear()
         number = 0
         for path in BUILDING:
-            names = {"__name__": "__main__"}
-            cells = read_source(path).cells
-            as_cell(f"import torch\n{imports_of(cells)}", names, number)
-            for cell in (cell for cell in cells if cell.role == "exercise"):
+            names = {"__name__": "__main__", "torch": torch}
+            for cell in (cell for cell in read_source(path).cells if cell.kind == "code"):
                 number += 1
-                as_cell(cell.text, names, number)
-                report = check(cell.exercise, names[exercise(cell.exercise).name])
-                assert report.passed, report
-                assert any("Carried forward" in note for note in report.notes), report.notes
+                as_cell(cell.text if cell.role == "exercise" else definitions(cell.text), names, number)
+                if cell.role == "exercise":
+                    report = check(cell.exercise, names[exercise(cell.exercise).name])
+                    assert report.passed, report
+                    assert any("Carried forward" in note for note in report.notes), report.notes
         yield home
 
 

@@ -8,6 +8,8 @@ import pytest
 import typer
 
 from utils.cli import app
+from utils.exercises import chapters, exercises
+from utils.exercises.registry import chapter_module
 
 ROOT = Path(__file__).parents[1]
 README = (ROOT / "README.md").read_text(encoding="utf-8")
@@ -39,6 +41,18 @@ def test_each_folder_of_the_map_exists():
     block = README[README.index("## What lies where") :].split("```")[1]
     for path in re.findall(r"^([\w./]+)", block, flags=re.MULTILINE):
         assert (ROOT / path).exists(), path
+
+
+@pytest.mark.parametrize("chapter", chapters())
+def test_the_table_of_chapters_tells_the_truth(chapter):
+    declared = exercises(chapter)
+    row = next(line for line in README.splitlines() if line.startswith(f"| {chapter:02d} |"))
+    _, title, _, count, points, _ = (part.strip() for part in row.strip("|").split("|"))
+    assert title.split(" (")[0] == chapter_module(chapter).TITLE
+    assert int(count) == len(declared)
+    optional = sum(item.points for item in declared if item.optional)
+    asked = sum(item.points for item in declared if not item.optional)
+    assert points == (f"{asked} + {optional}" if optional else str(asked))
 
 
 def test_nothing_is_left_to_fill_in():
