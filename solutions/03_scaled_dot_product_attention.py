@@ -430,7 +430,7 @@ print(f"additive {slow:.1f} ms, dot product {fast:.2f} ms: {slow / fast:.0f} tim
 assert slow > 3 * fast
 
 # %% [markdown]
-# The time grows by another factor than the memory, mostly a larger one. The matrix product is the operation that
+# The time grows by another factor than the memory, and usually by a larger one. The matrix product is the operation that
 # processors and libraries are best at: it takes numbers from the cache and reuses each many times. The additive form
 # writes its large tensor to memory, reads it, takes a tanh of every number, which costs as much as many multiplications,
 # and writes it again.
@@ -457,8 +457,9 @@ from pathlib import Path
 again = False  # True: trains all these models again
 course = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "assets/runs").is_dir())
 runs = {}
-for setup, file in (("d_k = 64", "03-additive"), ("d_k = 16", "03-additive-narrow-keys"), ("rate / 3", "03-additive-slower")):
-    runs[setup] = json.loads((course / f"assets/runs/{file}.json").read_text(encoding="utf-8"))
+names = {"d_k = 64": "additive", "d_k = 16": "additive-narrow-keys", "d_k = 64, rate / 3": "additive-slower"}
+for setup, file in names.items():
+    runs[setup] = json.loads((course / f"assets/runs/03-{file}.json").read_text(encoding="utf-8"))
 if again:
     from utils.experiments.additive import additive_experiment
 
@@ -471,9 +472,9 @@ minutes = sum(result["cpu_seconds"] for run in runs.values() for result in run["
 print(f"on {runs['d_k = 64']['hardware']['processor']} in {minutes:.0f} CPU minutes, translating not counted")
 
 # %% [markdown]
-# The number to look at is the validation loss: how badly the right next word is predicted in sentences that were not
-# trained on, in natural units of information (nats) per word. Lower is better. BLEU, the overlap of translations with
-# the right ones from 0 to 100, stands beside it; higher is better.
+# The number to look at is the validation loss: how badly the right next token is predicted in sentences that were not
+# trained on, as the mean of −ln(the probability that it got); the unit is the nat. Lower is better. BLEU, the overlap of
+# translations with the right ones from 0 to 100, stands beside it; higher is better.
 
 # %%
 def of_seeds(setup, kind, measure):
@@ -500,7 +501,7 @@ for height, (setup, kind) in enumerate(rows):
     axes.plot(losses, [-height] * len(losses), "o", color=colours[kind], alpha=0.6, markersize=8)
     axes.plot([sum(losses) / len(losses)] * 2, [-height - 0.3, -height + 0.3], color=colours[kind], linewidth=2.5)
 axes.set_yticks([-height for height in range(len(rows))], [f"{kind}, {setup}" for setup, kind in rows])
-axes.set(xlabel="validation loss, nats per word (three seeds, bar: their mean)", xlim=(0, None))
+axes.set(xlabel="validation loss, nats per token (three seeds, bar: their mean)", xlim=(0, None))
 figure.suptitle("Without the scale the translator hardly learns; additive scores do at least as well as scaled ones")
 figure
 
