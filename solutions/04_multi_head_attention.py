@@ -735,7 +735,7 @@ for axes, label in ((ours, "BLEU (test split)"), (paper, "BLEU (newstest2013)"))
     axes.set_xscale("log", base=2)
     axes.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
     axes.set(xlabel="heads h, each of width d_model / h", ylabel=label)
-figure.suptitle("Neither one head nor very many")
+figure.suptitle("One head is too few; with very many, each becomes too narrow")
 figure
 
 # %%
@@ -755,9 +755,16 @@ control = json.loads((course / "assets/runs/04-heads-wide-keys.json").read_text(
 widened = [result["bleu"] for result in control["results"]]
 extra = control["results"][0]["parameters"] / results[0]["parameters"] - 1
 print(f"32 heads, d_k 16: BLEU {mean(widened):.2f} with {extra:.0%} more parameters; recorded with", control["command"])
+assert min(widened) > max(max(scores) for scores in bleu.values())
 
 # %% [markdown]
-# VERDICT
+# **Verdict: holds after 1 000 updates, and more strongly than in the paper.** One head is behind eight in every seed,
+# and so are 32; the loss in BLEU is several times the paper's 0.9 (longer training may narrow the gaps). Between 4, 8
+# and 16 heads three seeds do not decide, and neither does Table 3 between 8 and 16. But the second half of the claim
+# needs a reading: it is not the number of heads that hurts. With keys of 16 numbers, 32 heads beat every other setting.
+# What hurts is their width: presumably a look-up that compares two numbers cannot tell many words apart. Table 3 says
+# the same in its rows (B), where narrower keys alone cost quality. (The control has more parameters, so it does not
+# show that 32 heads are *better*; it shows that 32 are not too many.)
 
 # %% [markdown]
 # ## Since 2017
@@ -793,7 +800,7 @@ for (groups, size), colour in zip(sizes.items(), LINE_COLOURS):
     gibibytes = 1000 * thousands * size / 2**30
     axes.plot(thousands, gibibytes, color=colour, linewidth=2.5)
     axes.annotate(names[groups], (32, gibibytes[-1]), (6, -2), textcoords="offset points", color=colour)
-axes.set(xlabel="text so far (thousands of tokens)", ylabel="cache (GiB)", xlim=(0, 42), ylim=(-4, 85))
+axes.set(xlabel="text so far (thousands of tokens)", ylabel="cache (GiB)", xlim=(0, 48), xticks=range(0, 33, 8))
 figure.suptitle("Eight groups in place of 64 heads: an eighth of the cache")
 figure
 
@@ -852,8 +859,8 @@ print("8 query heads,", key.size(1), "groups: weights", tuple(weights.shape), "a
 #   lengths you have seen what that costs.
 # * Three uses, one module: source asks source, target asks target (not the future), target asks source. Masks hide
 #   keys. PyTorch's module means the same with masks inverted.
-# * Quality peaks between few and many heads. Today keys and values are shared among groups of heads, for the cache's
-#   sake.
+# * Quality peaks between few heads and narrow ones. Today keys and values are shared among groups of heads, for the
+#   cache's sake.
 #
 # Next: chapter 05 takes the other sub-layer and what holds both together. To read on: Michel et al. (2019), "Are
 # Sixteen Heads Really Better than One?"; Ainslie et al. (2023), "GQA: Training Generalized Multi-Query Transformer
