@@ -465,9 +465,10 @@ print("encoder–decoder weights", tuple(weights.shape), "= (batch, heads, queri
 # %% [markdown]
 # ## PyTorch's module
 #
-# `torch.nn.MultiheadAttention` is the same thing with three differences that are easily missed: its three projections
-# lie below each other in one matrix, `in_proj_weight`; it averages the weights over the heads unless told not to; and
-# its masks mean the opposite, True = must not be seen. They come in two forms: `key_padding_mask`, (batch, source_len),
+# `torch.nn.MultiheadAttention` is the same thing with four differences that are easily missed: its three projections
+# lie below each other in one matrix, `in_proj_weight`; it takes (length, batch, d_model) unless it is made with
+# `batch_first=True`; it averages the weights over the heads unless told not to; and its masks mean the opposite, True =
+# must not be seen. They come in two forms: `key_padding_mask`, (batch, source_len),
 # and `attn_mask`, (target_len, source_len), or (batch · heads, target_len, source_len) where sentences or heads differ.
 #
 # ### Exercise 4.6 · A mask for PyTorch's module
@@ -516,7 +517,8 @@ for (name, mask), (asking, asked) in uses:
     print(f"{name:26} equal")
 
 # %% [markdown]
-# One case differs, a query that may look at nothing. You decided in 3.4 that it gets zeros; PyTorch leaves it 0/0:
+# One case differs, a query that may look at nothing. You decided in 3.4 that it gets zeros; PyTorch, where it returns weights,
+# leaves it 0/0:
 
 # %%
 nothing = torch.zeros(1, 1, 2, 6, dtype=torch.bool)
@@ -547,7 +549,7 @@ source = torch.tensor([run.tokeniser.encode(english) + [END]])  # (1, S)
 target = torch.tensor([[BEGIN] + run.tokeniser.encode(german)])  # (1, T), shifted right
 maps = attention_maps(run.model, source, target)
 words = ["⟨begin⟩", *german[:-1].split(), "."]
-title = "Four heads of one layer look at four different things (decoder, layer 1)"
+title = "Four heads of one layer, each with a map of its own (decoder, layer 1)"
 plots.heads_grid(maps.decoder[0][0], words, words, title, query_axis="query", key_axis="key")
 
 # %% [markdown]
@@ -595,7 +597,7 @@ axes.set(xlabel="rise of the validation loss (nats per token)", ylim=(5.5, -0.5)
 single, together = max(rises["decoder 1"][:4]), rises["decoder 1"][4]
 axes.annotate("one head silenced", (single, 2), (9, -4), textcoords="offset points", color="#0072b2")
 axes.annotate("all four", (together, 2), (-9, -4), textcoords="offset points", color="#d55e00", ha="right")
-figure.suptitle("Most heads alone are hardly missed; all four of a place are")
+figure.suptitle("Most heads alone are hardly missed; in the decoder, all four of a place are")
 singles = [number for rise in rises.values() for number in rise[:4]]
 print(f"{sum(number < 0.1 for number in singles)} of {len(singles)} heads cost less than 0.1 nats each")
 assert all(max(rise[:4]) < rise[4] for rise in rises.values()) and sorted(singles)[12] < 0.2
@@ -691,11 +693,11 @@ assert clocked[64][1] > 1.5 * clocked[1][1]
 import json
 from pathlib import Path
 
-TRAIN_AGAIN = False  # True: trains eighteen models; the minutes that takes are printed below
+again = False  # True: trains eighteen models; the minutes that takes are printed below
 course = next(folder for folder in (Path.cwd(), *Path.cwd().parents) if (folder / "assets/runs").is_dir())
 record = json.loads((course / "assets/runs/04-heads.json").read_text(encoding="utf-8"))
 results = record["results"]
-if TRAIN_AGAIN:
+if again:
     from utils.experiments.heads import heads_experiment
 
     results = heads_experiment(seeds=record["seeds"], **record["settings"])
