@@ -151,10 +151,7 @@ WRONG_1_4 = {
         starting(lambda v, d: torch.randn(v, d) / d),
         "You divide what `torch.randn` draws by d",
     ),
-    "variance, drawn otherwise": (
-        starting(lambda v, d: nn.init.normal_(torch.empty(v, d), std=1 / d)),
-        "1/d_model is the variance",
-    ),
+    "variance drawn": (starting(lambda v, d: torch.empty(v, d).normal_(std=1 / d)), "1/d_model is the variance"),
     "N(0, 1), no factor": (
         type("Answer", (starting(torch.randn),), {"forward": lambda self, t: self.weight[t]}),
         "A table from N(0, 1) makes up for that",
