@@ -31,7 +31,8 @@ QUESTIONS = (
     ),
     Question(
         "2.b",
-        "And with a causal mask, still without positions?",
+        "And with a causal mask, which lets each word see only itself and the words before it? Still without "
+        "positions.",
         (
             Option(
                 "The output of a word stays the same, as before.",

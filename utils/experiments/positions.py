@@ -1,9 +1,9 @@
-"""Chapter 02's experiment: the same small translator with four kinds of positions, measured within and beyond the
-lengths of its training.
+"""The same small translator with four kinds of positions, measured within and beyond the lengths of its training.
 
-    python -m utils.exercises.chapter_02.experiment --out assets/runs/02-positions.json
+    python -m utils.experiments.positions --out assets/runs/02-positions.json
 
-trains four arms with three seeds each and writes down what came of them: about 10 minutes of processor time.
+trains four arms with three seeds each and writes down what came of them: about 10 minutes of processor time. Chapter 02
+shows it.
 """
 
 import argparse
@@ -132,7 +132,7 @@ def record(out: Path, seeds: list[int], updates: int, arms: list[str]) -> None:
             print(
                 f"{arm:10}  seed {seed}  test {results[-1]['test']:5.1f}  long {results[-1]['long']:5.1f}", flush=True
             )
-            head = {**origin(), "command": f"python -m utils.exercises.chapter_02.experiment {chosen}", "seeds": seeds}
+            head = {**origin(), "command": f"python -m utils.experiments.positions {chosen}", "seeds": seeds}
             settings = {**SETTINGS, "updates": updates, "max_len_learned": MAX_LEN, "sentences": SENTENCES}
             lines = ",\n  ".join(json.dumps(result) for result in results)
             text = json.dumps({**head, "settings": settings, "results": "@"}, indent=1, ensure_ascii=False)

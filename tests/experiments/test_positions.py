@@ -1,4 +1,4 @@
-"""Chapter 02's experiment: what its arms differ in, and that the recorded run says what the chapter says of it."""
+"""The experiment on positions: what its arms differ in, and that the recorded run says what the chapter says of it."""
 
 import json
 from collections import Counter
@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import torch
 
-from utils.exercises.chapter_02.experiment import (
+from utils.experiments.positions import (
     ARMS,
     MOVES,
     MovedOn,
@@ -74,9 +74,7 @@ def test_every_arm_trains_and_is_measured(arm, corpus):
 
 
 def test_a_record_can_be_read_and_names_a_command(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        "utils.exercises.chapter_02.experiment.measured", lambda *a: {"arm": a[0], "test": 1, "long": 1}
-    )
+    monkeypatch.setattr("utils.experiments.positions.measured", lambda *a: {"arm": a[0], "test": 1, "long": 1})
     record(tmp_path / "run.json", [1, 2], 7, ["none", "learned"])
     found = json.loads((tmp_path / "run.json").read_text())
     assert len(found["results"]) == 4 and found["settings"]["updates"] == 7
