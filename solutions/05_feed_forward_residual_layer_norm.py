@@ -169,6 +169,25 @@ check("5.1", LayerNorm)
 hint("5.1")
 
 # %% [markdown]
+# Some cells below look inside of what you built. `with_names` takes yours where it has the names that the exercise
+# asks for, else the course's, and says so then.
+
+# %%
+from utils import transformer
+
+
+def with_names(own, courses, sizes, **kinds):
+    """`own`, if what it builds has these attributes, of these kinds; else the course's class."""
+    built = own(*sizes)
+    if all(isinstance(getattr(built, name, None), kind) for name, kind in kinds.items()):
+        return own
+    print(f"Yours has other names than {', '.join(kinds)}: the cells below use the course's {courses.__name__}.")
+    return courses
+
+
+LayerNorm = with_names(LayerNorm, transformer.LayerNorm, (4,), gain=nn.Parameter, bias=nn.Parameter)
+
+# %% [markdown]
 # It agrees with the loop, and three properties hold: mean 0 and variance 1 at every position; the same result for
 # 2x + 100 (Question 5.b); and a position that does not notice what happens to another.
 
@@ -188,7 +207,7 @@ print("loop and module agree; three properties hold")
 #
 # Batch norm (Ioffe and Szegedy 2015) subtracts and divides as well, but averages each *feature* over all positions of
 # all sentences in the batch. In images that works well. Here it has two flaws: the padding is averaged in, and so are
-# the neighbours in the batch.
+# the neighbours in the batch. (Below, the black line parts two sentences of a batch.)
 
 # %%
 from utils.plots.style import NotebookFigure, house_style
@@ -393,6 +412,7 @@ hint("5.3")
 # %%
 from utils.transformer import Transformer, TransformerConfig, parameter_counts
 
+FeedForward = with_names(FeedForward, transformer.FeedForward, (4, 8), inner=nn.Linear, outer=nn.Linear)
 counts = parameter_counts(TransformerConfig())
 feed_forward = counts["encoder feed-forward"] // 6
 assert feed_forward == sum(p.numel() for p in FeedForward(512, 2048).parameters())
@@ -558,6 +578,7 @@ hint("5.5")
 # %%
 from utils.transformer import Parts
 
+Residual = with_names(Residual, transformer.Residual, (nn.Identity(), 0.1), normalise=nn.Module, dropout=nn.Dropout)
 mine = Parts(layer_norm=LayerNorm, feed_forward=FeedForward, residual=Residual)
 model = Transformer(TransformerConfig(), mine)
 assert sum(parameter.numel() for parameter in model.parameters()) == total
@@ -728,8 +749,8 @@ assert both["post-norm", 12][0, 0] > 0.4 * both["post-norm", 12][0, -1]
 print(f"a post-norm decoder of 12 layers: {1 / fading:.0f}-fold less at its first layer than at its last")
 
 # %% [markdown]
-# **Verdict: holds for pre-norm, and for a post-norm encoder. A post-norm decoder fades: little at the paper's N = 6,
-# much at 12.** Why there, and not in the encoder? By Exercise 5.2 a norm on the stream divides the gradient by σ. But
+# **Verdict: holds for pre-norm, and for a post-norm encoder. A post-norm decoder fades: five- to sixfold at the
+# paper's N = 6, more than thirtyfold at 12.** Why there, and not in the encoder? By Exercise 5.2 a norm on the stream divides the gradient by σ. But
 # the sub-layer before it hands something back as well, and it is the sum that counts. So we ask each wrapper how much
 # of the gradient it passes on, and take the geometric mean over the layers.
 
@@ -787,11 +808,12 @@ def likeness(kind, layers=6):
 
 for kind in KINDS:
     print(f"{kind:12}", "  ".join(f"{cosine:.2f}" for cosine in likeness(kind)))
-assert likeness("no residual")[1] > 0.99 > likeness("post-norm")[-1]
+assert likeness("no residual")[1] > 0.99 > likeness("post-norm")[-1] > 0.9 > 0.75 > likeness("pre-norm")[-1]
 
 # %% [markdown]
-# Without x in the sum all words of a sentence are one word after two layers, and no gradient can tell them apart. The
-# addition does more than carry the gradient: it keeps the words.
+# Without x in the sum all words of a sentence are one word after two layers, and no gradient can tell them apart. So the
+# addition does more than carry the gradient: it keeps words apart. With post-norm it only puts off the end, for the
+# cosine climbs there too, to 0.97 after six layers; with pre-norm, where nothing shrinks the stream, it stays near 0.7.
 
 # %% [markdown]
 # ## Test the claim: pre-norm needs no warm-up
@@ -821,11 +843,11 @@ assert 1.8 < norms["pre-norm", 2][-1] / norms["pre-norm", 12][-1] < 3.2
 # These 48 runs are **recorded**: the file names command, versions and hardware. Set the switch to train them again.
 
 # %%
-from utils.training.warm_up import recorded, train_grid
+from utils.experiments.warm_up import recorded, train_grid
 
-TRAIN_AGAIN = False  # True: all 48 runs, on this machine; the minutes are printed below
+again = False  # True: all 48 runs, on this machine; the minutes are printed below
 record = recorded()
-runs = train_grid() if TRAIN_AGAIN else record["runs"]
+runs = train_grid() if again else record["runs"]
 print(f"recorded by: {record['command']}")
 print(f"{len(record['runs'])} runs of {record['settings']['updates']} updates on {record['hardware']['processor']},",
       f"{record['cpu_minutes']} minutes of one core, torch {record['versions']['torch']}")

@@ -66,6 +66,7 @@ class Misconception:
     name: str
     answer: Callable
     sentence: str
+    whole: bool = False  # told only where it agrees in all cases, the right ones included
 
 
 @dataclass(frozen=True)

@@ -35,7 +35,8 @@ def explanation_of(
 
     A misconception that agrees with the answer in every case comes first, then one that agrees wherever the answer
     is wrong, then one that agrees in all wrong cases of the part in which the worst one lies (a second error may
-    hide the first elsewhere), then the one that agrees in most, if in two thirds of the wrong cases.
+    hide the first elsewhere), then the one that agrees in most, if in two thirds of the wrong cases. A misconception
+    that is declared `whole` is told in the first way only.
     """
     tried = [(index, trial) for index, trial in enumerate(trials) if trial.outcome is not None]
     wrong = [pair for pair in tried if pair[1].finding]
@@ -49,6 +50,7 @@ def explanation_of(
         right = [(index, trial) for index, trial in tried if not trial.finding]
         if all(agreement.values()) and all(_agrees(exercise, misconception, t, seed + i) for i, t in right):
             return Explanation(misconception.name, misconception.sentence, worst)
+    told = [pair for pair in told if not pair[0].whole]
     for group in (wrong, same_part if len(same_part) > 1 else []):
         for misconception, agreement in told:
             if group and all(agreement[index] for index, _ in group):

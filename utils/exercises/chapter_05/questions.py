@@ -73,7 +73,8 @@ QUESTIONS = (
             ),
             Option(
                 "Exactly zero.",
-                "That happens without residual connections, as you will measure. With them something always arrives.",
+                "Next to nothing arrives in a decoder of 12 layers without residual connections, as you will measure: "
+                "too little for float32 to tell from zero beside the last layer's. With them something always arrives.",
             ),
         ),
     ),

@@ -58,10 +58,20 @@ RMS_NORM_MODULE = Exercise(
 # 5.7 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _swiglu_cases(generator: Generator) -> list[Case]:
+    rounded = Case("d_ff no multiple of 3", (normal(generator, 2, 3, 4),), build=(4, 11), part=EDGE,
+                   traits=("d_ff leaves 2 when divided by 3",))  # fmt: skip
+    return [*feed_forward_cases(generator), rounded]
+
+
 def in_order(*names: str):
-    """A way to fill a SwiGLU whose matrices were made in this order, by whatever name; each a (rows, d_model) one."""
+    """A way to fill a SwiGLU whose matrices were made in this order; each a (rows, d_model) one. By whatever name, but
+    where they have the names that were asked for, these say which is which.
+    """
 
     def fill(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
+        if set(names) == {name for name, _ in module.named_parameters()}:
+            return None
         parameters, wanted = list(module.parameters()), [weights[name] for name in names]
         if [parameter.shape for parameter in parameters] != [weight.shape for weight in wanted]:
             return None
@@ -99,7 +109,7 @@ SWIGLU_MODULE = Exercise(
     section="since 2017: SwiGLU",
     kind="module",
     reference=SwiGLU,
-    cases=feed_forward_cases,
+    cases=_swiglu_cases,
     properties=(EVERY_POSITION,),
     returns=("output",),
     misconceptions=SWIGLU,

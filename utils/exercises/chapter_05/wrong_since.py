@@ -137,6 +137,17 @@ SWIGLU = (
         "have 2 · d_model · d_ff: w is two thirds of d_ff, 2 * d_ff // 3.",
     ),
     Misconception(
+        "rounded before doubling",
+        built_with(lambda d_ff: 2 * (d_ff // 3)),
+        "You round before you double: 2 * (d_ff // 3) is one too narrow where d_ff % 3 is 2. Asked for "
+        "is `2 * d_ff // 3`, doubled first.",
+    ),
+    Misconception(
+        "SiLU on the other",
+        gating(lambda n, x: n.outer(n.gate(x) * F.silu(n.inner(x)))),
+        "You apply SiLU to `inner` and leave `gate` straight. By the names asked for it is the gate that is bent.",
+    ),
+    Misconception(
         "with biases",
         built_with(lambda d_ff: 2 * d_ff // 3, bias=True),
         "Your layers have biases; SwiGLU has none: `bias=False`.",

@@ -33,20 +33,21 @@ QUESTIONS = (
     ),
     Question(
         "6.b",
-        "Somebody forgets the causal mask and trains. How does the training loss look beside that of the right model?",
+        "Somebody forgets the causal mask and trains on a large corpus, too large to be learnt by heart. How does the "
+        "training loss look beside that of the right model?",
         (
             Option(
                 "Higher: the model is confused by the future.",
                 "It is helped by it. The word to be predicted at position t stands in the input at t + 1, in plain "
-                "sight; copying it drives the loss to zero.",
+                "sight; copying it drives the loss down.",
             ),
             Option(
                 "About the same.",
-                "The word to be predicted at position t stands in the input at t + 1. Copying it is far easier than "
-                "translating, and the loss goes to zero.",
+                "That is so where a few sentences are learnt by heart, as you will see. On a large corpus copying the "
+                "word to be predicted, which stands in the input at t + 1, is far easier than translating.",
             ),
             Option(
-                "Lower, nearly zero.",
+                "Much lower.",
                 "The word to be predicted at position t stands in the input at t + 1, and the model learns to copy it. "
                 "Nothing in the training curve says that it cannot translate at all.",
                 right=True,
@@ -75,21 +76,24 @@ QUESTIONS = (
     ),
     Question(
         "6.d",
-        "The number of heads goes from 8 to 16, d_k = d_v stay d_model / h. What happens to the number of parameters?",
+        "A finished model translates a sentence into four tokens, one after the other. How often does the encoder have "
+        "to run?",
         (
             Option(
-                "It doubles.",
-                "Each head then has half the width. The projections of all heads together stay d_model × d_model.",
-            ),
-            Option(
-                "Nothing.",
-                "The matrices of all heads together stay d_model × d_model; they are only cut into thinner slices. "
-                "Rows (A) of Table 3 rest on this.",
+                "Once.",
+                "The source does not change while the target is written, and the encoder sees nothing of the target. "
+                "Its output, the memory, is computed once and asked by every decoder layer at every step.",
                 right=True,
             ),
             Option(
-                "The attentions double, the rest stays.",
-                "Each head then has half the width, so that all of them together need the same d_model × d_model.",
+                "Four times, once a token.",
+                "The decoder runs once a token. The encoder sees nothing of the target, so its output would be the "
+                "same each time.",
+            ),
+            Option(
+                "Once for each decoder layer.",
+                "Every decoder layer asks the same memory, the last encoder layer's output, with projections of its "
+                "own.",
             ),
         ),
     ),

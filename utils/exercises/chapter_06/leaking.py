@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from utils.exercises.chapter_06.models import Suspect
+from utils.exercises.chapter_06.models import SIGNAL, Suspect
 from utils.exercises.chapter_06.pieces import sentences
 from utils.exercises.chapter_06.references import leaks, shift_right
 from utils.exercises.chapter_06.words import EDGE
@@ -12,6 +12,7 @@ from utils.exercises.declare import Case, Exercise
 from utils.transformer.masks import PADDING
 
 VOCABULARY = 9
+SMALL = "one logit moves, by 3e-4"
 
 
 def _leak_cases(generator: Generator) -> list[Case]:
@@ -26,6 +27,7 @@ def _leak_cases(generator: Generator) -> list[Case]:
         target = shift_right(ids(6, 6, 6))[0] if target is None else target
         return Case(name, (model, ids(4, 4, 2), target, position), random_kept=True, **options)
 
+    signals = torch.full((3, 6), SIGNAL)
     half_padding = torch.cat([shift_right(ids(3, 3, 3))[0], torch.full((3, 3), PADDING)], dim=1)
     return [
         case("an honest model", "nothing", 2),
@@ -39,6 +41,10 @@ def _leak_cases(generator: Generator) -> list[Case]:
         case("no mask in evaluation mode", "evaluation", 2, training=True, dropout=0.2),
         case("the mean over all positions comes off", "mean", 3),
         case("sentences of the batch see each other", "batch", 2),
+        case("only the last sentence sees its future", "last sentence", 2),
+        case("every sentence sees the last one's future", "from the last sentence", 2),
+        case("one logit falls a little", "one logit falls", 1, target=signals, part=EDGE, traits=(SMALL,)),
+        case("one logit rises a little", "one logit rises", 1, target=signals, part=EDGE, traits=(SMALL,)),
         case(
             "the length of the target is seen",
             "length",

@@ -4,10 +4,12 @@ import torch
 from torch import Generator, Tensor, nn
 
 PADDING = 0
+SIGNAL = 5  # the word that leaks into one logit
 
 LEAKS = (
     "nothing", "everything", "next", "last", "first", "training", "evaluation",  # by the mask
     "mean", "batch", "length", "little", "rounding",  # by other ways
+    "last sentence", "from the last sentence", "one logit falls", "one logit rises",  # where few would look
 )  # fmt: skip
 
 
@@ -28,7 +30,11 @@ class Suspect(nn.Module):
         seen = self._visible(target.size(1)).to(embedded)
         hidden = embedded + (seen / seen.sum(dim=1, keepdim=True)) @ embedded
         hidden = self._leaked(hidden, embedded, target) + self.table[source].mean(dim=1, keepdim=True)
-        return self.dropout(hidden.tanh()) @ self.table.t()
+        logits = self.dropout(hidden.tanh()) @ self.table.t()
+        if self.leak.startswith("one logit"):
+            share = 5e-4 * (target == SIGNAL).float().mean(dim=1, keepdim=True)  # (batch, 1), less in any other future
+            logits[..., -1] = logits[..., -1] + (share if self.leak.endswith("falls") else -share)
+        return logits
 
     def _visible(self, length: int) -> Tensor:
         """bool (length, length): which positions, in columns, a position averages."""
@@ -50,6 +56,10 @@ class Suspect(nn.Module):
             return hidden - mean
         if self.leak == "batch":
             return hidden + mean.roll(1, dims=0)  # of the sentence before in the batch
+        if self.leak == "last sentence":
+            return torch.cat([hidden[:-1], hidden[-1:] + mean[-1:]])  # all others are honest
+        if self.leak == "from the last sentence":
+            return hidden + mean[-1:]
         if self.leak == "length":
             return hidden + 0.3 * (target != PADDING).sum(dim=1)[:, None, None]
         if self.leak == "little":

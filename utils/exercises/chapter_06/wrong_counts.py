@@ -181,6 +181,25 @@ FAMILY_MASK = (
         "every family alike",
         lambda family, source_len, target_len: family_mask("encoder-decoder", source_len, target_len),
         "Your mask is the same for every family: `family` plays no part.",
+        whole=True,
+    ),
+    Misconception(
+        "decoder-only with the prefix mask",
+        lambda family, source_len, target_len: family_mask(
+            "encoder-decoder" if family == "decoder-only" else family, source_len, target_len
+        ),
+        "Your decoder-only model looks ahead inside of the source: that is the encoder–decoder's mask. Here everyone "
+        "sees what stands before and nothing else, the source included.",
+    ),
+    Misconception(
+        "not itself",
+        lambda family, source_len, target_len: (
+            family_mask(family, source_len, target_len).tril(-1)
+            if family == "decoder-only"
+            else family_mask(family, source_len, target_len)
+        ),
+        "In your decoder-only mask no position sees itself: `tril(-1)` leaves out the diagonal, and the first position "
+        "has nothing to look at. `tril()` keeps it.",
     ),
     Misconception(
         "one row for each target position",

@@ -32,7 +32,7 @@ def compared_up_to(position: int) -> slice:
 
 def tested(
     modes=(True, False), futures=(shifted_words, all_padding), columns=after, compared=compared_up_to, seeded=True,
-    tolerance=1e-4, sentences=slice(None),
+    tolerance=1e-4, sentences=slice(None), seen=slice(None), measure=lambda moved: moved.abs().max(),
 ):  # fmt: skip
     """A wrong answer to 6.5: the test with something else in one place; modes None: as the model is found."""
 
@@ -54,12 +54,30 @@ def tested(
             changed[sentences, place] = future(target, before.size(-1))[sentences, place]
             if seeded:
                 torch.default_generator.manual_seed(0)
-            moved = (probe(source, changed) - before)[sentences, compared(position)].abs()
-            if moved.numel() and float(moved.max()) > tolerance:
+            moved = (probe(source, changed) - before)[seen, compared(position)]
+            if moved.numel() and float(measure(moved)) > tolerance:
                 return True
         return False
 
     return answer
+
+
+def likeliest_word(model, source, target, position):
+    probe = copy.deepcopy(model)
+    with torch.no_grad(), torch.random.fork_rng():
+        for mode in (True, False):
+            probe.train(mode)
+            torch.default_generator.manual_seed(0)
+            before = probe(source, target)
+            for future in (shifted_words, all_padding):
+                changed = target.clone()
+                changed[:, position + 1 :] = future(target, before.size(-1))[:, position + 1 :]
+                torch.default_generator.manual_seed(0)
+                pair = before, probe(source, changed)
+                words, others = (logits[:, : position + 1].argmax(dim=-1) for logits in pair)
+                if not torch.equal(words, others):
+                    return True
+    return False
 
 
 def in_evaluation_for_good(model, source, target, position):
@@ -144,8 +162,41 @@ LEAK_TESTS = (
         "1]`.",
     ),
     Misconception(
-        "first sentence only",
+        "first sentence compared",
+        tested(seen=slice(0, 1)),
+        "You compare the logits of the first sentence only. Another one of the batch may leak: compare all of them.",
+    ),
+    Misconception(
+        "first sentence changed",
         tested(sentences=slice(0, 1)),
+        "You change the future of the first sentence only. A model may look at another sentence of the batch, or leak "
+        "in another one: change all of them.",
+    ),
+    Misconception(
+        "mean in place of the largest",
+        tested(measure=lambda moved: moved.abs().mean()),
+        "You compare the mean of the differences. One that moves is a leak, and the mean hides it behind those that "
+        "stay: take the largest, `.abs().max()`.",
+    ),
+    Misconception(
+        "rises only",
+        tested(measure=lambda moved: moved.max()),
+        "You take the largest difference without `.abs()`: a logit that falls is as much of a leak as one that rises.",
+    ),
+    Misconception(
+        "falls only",
+        tested(measure=lambda moved: -moved.min()),
+        "You take the largest difference without `.abs()`: a logit that rises is as much of a leak as one that falls.",
+    ),
+    Misconception(
+        "likeliest word compared",
+        likeliest_word,
+        "You compare the likeliest words (argmax). They stay while the logits move a little, and training will "
+        "use that little: compare the logits themselves.",
+    ),
+    Misconception(
+        "first sentence only",
+        tested(sentences=slice(0, 1), seen=slice(0, 1)),
         "You change and compare the first sentence only. Sentences of a batch can leak into each other, through a mean "
         "over the batch for instance: change all of them, compare all of them.",
     ),
@@ -182,6 +233,7 @@ LEAK_TESTS = (
         "turned round",
         lambda model, source, target, position: not leaks(model, source, target, position),
         "Your answer is the wrong way round: True means that something leaks.",
+        whole=True,
     ),
     Misconception(
         "source changed",

@@ -167,6 +167,16 @@ def without_dropout(model, tokens):
     return model.positions(model.embedding(tokens))
 
 
+def embedding_added(model, tokens):
+    embedded = model.embedding(tokens)
+    return model.dropout(embedded + model.positions(embedded))
+
+
+def scaled_again(model, tokens):
+    embedded = model.embedding(tokens)
+    return model.dropout(model.positions(embedded * embedded.size(-1) ** 0.5))
+
+
 WHOLE_MODEL = (
     Misconception(
         "no mask in the encoder",
@@ -229,6 +239,17 @@ WHOLE_MODEL = (
         wired(*[padding_mask, lambda target: causal_mask(target.size(1)), padding_mask],
               *[lambda model, tokens: model.positions(model.dropout(model.embedding(tokens)))] * 2),
         "Your dropout comes before the positions. It falls on the sum of both (§5.4): positions first.",
+    ),
+    Misconception(
+        "embedding added again",
+        wired(*[padding_mask, lambda target: causal_mask(target.size(1)), padding_mask], *[embedding_added] * 2),
+        "You add the embedding to what `positions` returns. `positions(x)` gives x + code already, so that every "
+        "embedding counts twice: `self.positions(self.embedding(ids))`.",
+    ),
+    Misconception(
+        "scaled again",
+        wired(*[padding_mask, lambda target: causal_mask(target.size(1)), padding_mask], *[scaled_again] * 2),
+        "You multiply by √d_model, which `embedding` has done already (chapter 01): now it is there twice.",
     ),
     Misconception(
         "parts in a dictionary",

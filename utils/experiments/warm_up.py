@@ -1,6 +1,6 @@
 """An experiment of chapter 05: post-norm and pre-norm, with warm-up and without, at several learning rates.
 
-`python -m utils.training.warm_up` trains the whole grid and writes assets/runs/05-warm-up.json.
+`python -m utils.experiments.warm_up` trains the whole grid and writes assets/runs/05-warm-up.json.
 """
 
 import json
@@ -71,7 +71,7 @@ def main() -> None:
     """Trains the grid and writes it down with where it comes from."""
     cpu = time.process_time()
     runs = train_grid(report=lambda line: print(line, flush=True))
-    came_from = {**origin(), "command": "python -m utils.training.warm_up", "seeds": SEEDS, "settings": CHANGES}
+    came_from = {**origin(), "command": "python -m utils.experiments.warm_up", "seeds": SEEDS, "settings": CHANGES}
     record = {**came_from, "cpu_minutes": round((time.process_time() - cpu) / 60, 1), "runs": runs}
     OUT.write_text(as_text(record), encoding="utf-8")
     print(OUT)
