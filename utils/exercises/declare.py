@@ -66,6 +66,7 @@ class Misconception:
     name: str
     answer: Callable
     sentence: str
+    everywhere: bool = False  # named only for answers that agree with it in every case, in those they get right too
 
 
 @dataclass(frozen=True)

@@ -49,6 +49,7 @@ def explanation_of(
         right = [(index, trial) for index, trial in tried if not trial.finding]
         if all(agreement.values()) and all(_agrees(exercise, misconception, t, seed + i) for i, t in right):
             return Explanation(misconception.name, misconception.sentence, worst)
+    told = [(misconception, agreement) for misconception, agreement in told if not misconception.everywhere]
     for group in (wrong, same_part if len(same_part) > 1 else []):
         for misconception, agreement in told:
             if group and all(agreement[index] for index, _ in group):
