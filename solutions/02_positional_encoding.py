@@ -824,7 +824,7 @@ assert torch.allclose(rotate(query, 5)[0, 0, 0], shift_matrix(-5, 64) @ query[0,
 # Difficulty 2 · 10 minutes · 1 point.
 #
 # Return True or False. Sums that are taken in another order round differently, so compare with a tolerance:
-# `torch.allclose(…, atol=1e-5)`. The check hands your test a dozen functions, some of which it must let pass.
+# `torch.allclose(…, atol=1e-5)`. The check hands your test ten functions or so, some of which it must let pass.
 
 # %%
 # Exercise 2.7: a test for equivariance

@@ -5,16 +5,19 @@ Each wrong answer comes with words that its explanation must contain, or None wh
 is all that is asked of the check.
 """
 
+import pytest
 import torch
 from torch import nn
 
-from utils.exercises.chapter_02.references import is_equivariant, rotate
+from utils.errors import ShapeError
+from utils.exercises import examine, exercise
+from utils.exercises.chapter_02.references import is_equivariant, rotate, shift_matrix
 from utils.transformer import LearnedPositions, SinusoidalPositions
 
 # 2.5 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def built(forward, make=lambda d_model, max_len: torch.randn(max_len, d_model)):
+def built(forward, make=lambda d_model, max_len: torch.randn(max_len, d_model) / d_model**0.5):
     """A module with a table and another forward(self, embedded, start)."""
 
     class Positions(nn.Module):
@@ -85,6 +88,13 @@ class NoModule:
         self.table = torch.randn(max_len, d_model)
 
 
+def last_row_refused(self, embedded, start=0):
+    end = start + embedded.size(1)
+    if end >= len(self.table):
+        raise ShapeError("too long")
+    return embedded + self.table[start:end]
+
+
 def rows(self, embedded, start=0):
     return self.table[start : start + embedded.size(1)]
 
@@ -119,6 +129,13 @@ WRONG_2_5 = {
     "float64": (built(lambda self, x, start=0: (x + rows(self, x, start)).double()), "float64"),
     "with the table": (built(lambda self, x, start=0: (x + rows(self, x, start), self.table)), "tuple"),
     "no return": (built(lambda self, x, start=0: None), "return"),
+    "begins with zeros": (
+        built(lambda self, x, start=0: x + rows(self, x, start), lambda d, n: torch.zeros(n, d)), "N(0, 1/d_model)"),
+    "begins with N(0, 1)": (
+        built(lambda self, x, start=0: x + rows(self, x, start), lambda d, n: torch.randn(n, d)), "N(0, 1/d_model)"),
+    "begins between 0 and 1": (
+        built(lambda self, x, start=0: x + rows(self, x, start), lambda d, n: torch.rand(n, d)), "around zero"),
+    "the last row refused": (built(last_row_refused), "last row"),
     "normed": (
         built(lambda self, x, start=0: nn.functional.layer_norm(x + rows(self, x, start), (x.size(-1),))), None),
 }  # fmt: skip
@@ -128,6 +145,7 @@ class ByEmbedding(nn.Module):
     def __init__(self, d_model, max_len=256):
         super().__init__()
         self.positions = nn.Embedding(max_len, d_model)
+        nn.init.normal_(self.positions.weight, std=d_model**-0.5)
 
     def forward(self, embedded, start=0):
         return embedded + self.positions(torch.arange(start, start + embedded.size(1)))
@@ -142,7 +160,7 @@ class Subclassed(LearnedPositions):
 class Turned(nn.Module):
     def __init__(self, d_model, max_len=256):
         super().__init__()
-        self.columns = nn.Parameter(torch.zeros(d_model, max_len))
+        self.columns = nn.Parameter(torch.randn(d_model, max_len) / d_model**0.5)
 
     def forward(self, embedded, start=0):
         return embedded + self.columns.t()[start : start + embedded.size(1)]
@@ -152,7 +170,7 @@ class Narrowed(nn.Module):
     def __init__(self, d_model, max_len=256):
         super().__init__()
         self.register_parameter("w", nn.Parameter(torch.empty(max_len, d_model)))
-        nn.init.normal_(self.w, std=0.02)
+        nn.init.normal_(self.w, std=d_model**-0.5)
 
     def forward(self, embedded, start=0):
         return torch.stack([sentence + self.w.narrow(0, start, embedded.size(1)) for sentence in embedded])
@@ -168,7 +186,8 @@ RIGHT_2_5 = {
     "one-hot product": built(
         lambda self, x, start=0: x + nn.functional.one_hot(
             torch.arange(start, start + x.size(1)), len(self.table)).float() @ self.table),
-    "drawn evenly": built(lambda self, x, start=0: x + rows(self, x, start), lambda d, n: torch.rand(n, d)),
+    "drawn evenly": built(
+        lambda self, x, start=0: x + rows(self, x, start), lambda d, n: (torch.rand(n, d) - 0.5) * (12 / d) ** 0.5),
 }  # fmt: skip
 
 
@@ -235,9 +254,13 @@ WRONG_2_6 = {
 }  # fmt: skip
 
 
-def by_matrices(x, start=0):
-    from utils.exercises.chapter_02.references import shift_matrix
+def in_float32(x, start=0):
+    """From one's own answer to 2.4, which is float32 whatever is turned."""
+    turned = [shift_matrix(-(start + p), x.size(-1)) @ x[..., p, :, None].float() for p in range(x.size(-2))]
+    return torch.stack(turned, dim=-3).squeeze(-1).to(x.dtype)
 
+
+def by_matrices(x, start=0):
     turned = [shift_matrix(-(start + p), x.size(-1)).to(x) @ x[..., p, :, None] for p in range(x.size(-2))]
     return torch.stack(turned, dim=-3).squeeze(-1)
 
@@ -295,6 +318,9 @@ WRONG_2_7 = {
     "nothing generous": (lambda f, x, order: torch.allclose(f(x[:, order]), f(x)[:, order], rtol=0, atol=1e-30), None),
     "first sentence, first position": (
         lambda f, x, order: near(f(x[:, order])[0, 0], f(x)[0, order[0]]), "first position"),
+    "first sentence": (lambda f, x, order: near(f(x[:, order])[0], f(x)[0, order]), "first sentence alone"),
+    "first sentence, two positions": (
+        lambda f, x, order: near(f(x[:, order])[0, :2], f(x)[0, order[:2]]), None),
     "not equal is True": (lambda f, x, order: not is_equivariant(f, x, order), None),
     "a list": (lambda f, x, order: [is_equivariant(f, x, order)], "expected is"),
     "words": (lambda f, x, order: str(is_equivariant(f, x, order)), "str"),
@@ -344,6 +370,23 @@ RIGHT_2_7 = {
 
 WRONG = {"2.5": WRONG_2_5, "2.6": WRONG_2_6, "2.7": WRONG_2_7}
 RIGHT = {"2.5": RIGHT_2_5, "2.6": RIGHT_2_6, "2.7": RIGHT_2_7}
+
+
+def test_only_who_says_true_of_everything_is_told_so():
+    """Whoever is right in all cases but one cannot have compared something with itself."""
+
+    def nearly(function, x, order):
+        return is_equivariant(function, x, order) or len(x) == x.size(1) > 1
+
+    report = examine(exercise("2.7"), nearly, 0)
+    assert not report.passed and "of everything" not in report.explanation
+    assert "as many sentences as positions" in report.explanation
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_a_rotation_made_of_float32_matrices_loses_its_edge_cases_only(seed):
+    report = examine(exercise("2.6"), in_float32, seed)
+    assert not report.passed and report.points >= 1
 
 
 def test_wrong_answers_are_rejected_with_words_that_fit(wrong_answer, rejected):

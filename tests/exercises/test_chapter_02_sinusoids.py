@@ -171,6 +171,8 @@ WRONG_2_2 = {
     "divided by the length": (table_of(lambda p, e, d: p / len(p) / 10000 ** (e / d)), None),
     "scaled to 2π": (table_of(lambda p, e, d: 2 * math.pi * p / len(p) / 10000 ** (e / d)), None),
     "width 16 in mind": (table_of(lambda p, e, d: p / 10000 ** (e / 16)), None),
+    "positions alone in float64": (
+        lambda n, d: table_of(lambda p, e, d: p / 10000 ** (e.float() / d))(n, d), "both `arange`"),
     "base 100": (table_of(lambda p, e, d: p / 100 ** (e / d)), "i/d_model"),
     "exponent by length": (table_of(lambda p, e, d: p / 10000 ** (e / len(p))), None),
     "float32 inside a loop": (

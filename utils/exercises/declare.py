@@ -66,7 +66,7 @@ class Misconception:
     name: str
     answer: Callable
     sentence: str
-    whole: bool = False  # told only where it agrees in all cases, the right ones included
+    everywhere: bool = False  # named only for answers that agree with it in every case, in those they get right too
 
 
 @dataclass(frozen=True)

@@ -50,7 +50,7 @@ def explanation_of(
         right = [(index, trial) for index, trial in tried if not trial.finding]
         if all(agreement.values()) and all(_agrees(exercise, misconception, t, seed + i) for i, t in right):
             return Explanation(misconception.name, misconception.sentence, worst)
-    told = [pair for pair in told if not pair[0].whole]
+    told = [pair for pair in told if not pair[0].everywhere]
     for group in (wrong, same_part if len(same_part) > 1 else []):
         for misconception, agreement in told:
             if group and all(agreement[index] for index, _ in group):

@@ -208,7 +208,7 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         sentence = f"{name} {_verb(name, 'has')} the shape {tuple(got.shape)}; expected is {tuple(expected.shape)}."
         return Finding("shape", sentence, got, expected)
     if got.dtype != expected.dtype:
-        return Finding("dtype", _dtype_sentence(name, expected, got), got, expected)
+        return Finding("dtype", _dtype_sentence(name, case, expected, got), got, expected)
     if got.device != expected.device:
         sentence = (
             f"{name} {_verb(name, 'lies')} on the device {got.device}, where {expected.device} is expected: create "
@@ -245,11 +245,13 @@ def _verb(name: str, singular: str) -> str:
     return PLURAL[singular] if name.endswith("s") else singular
 
 
-def _dtype_sentence(name: str, expected: Tensor, got: Tensor) -> str:
+def _dtype_sentence(name: str, case: Case, expected: Tensor, got: Tensor) -> str:
     have, want = dtype_name(got.dtype), dtype_name(expected.dtype)
     sentence = f"{name} {_verb(name, 'has')} the dtype {have}; expected is {want}"
     if expected.dtype == torch.bool:
         return sentence + ": masks are True and False here. `.bool()` or a comparison makes one."
+    if not tensors((case.arguments, dict(case.keywords))):  # numbers and words come in, which have no dtype
+        return sentence + "."
     if got.dtype == torch.float64:
         return sentence + ", as the inputs have: something in between was made as float64, and that spreads."
     if expected.dtype == torch.float64:

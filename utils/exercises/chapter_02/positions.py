@@ -12,6 +12,8 @@ from utils.exercises.drawing import normal
 from utils.exercises.judging import close
 from utils.transformer import LearnedPositions
 
+LAST_ROW = "the text ends with the last row of the table, as it may: start + length == max_len is allowed"
+
 # 2.5 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -31,7 +33,7 @@ def _learned_cases(generator: Generator) -> list[Case]:
         Case(f"{start} given without a name", (drawn(2, 2, 4), start), build=(4, 8), traits=(STARTED,)),
         Case("gradients", (drawn(2, 3, 4),), begun, build=(4, 8), gradients=True, traits=(STARTED,)),
         Case("a single token", (drawn(2, 1, 4),), {"start": 4}, part=EDGE, build=(4, 6), traits=(STARTED,)),
-        Case("up to the last row", (drawn(1, 5, 4),), part=EDGE, build=(4, 5)),
+        Case("up to the last row", (drawn(1, 5, 4),), part=EDGE, build=(4, 5), traits=(LAST_ROW,)),
     ]
 
 
@@ -41,6 +43,21 @@ def _begun_later(generator: Generator) -> list[Case]:
         Case("all six tokens", (embedded,), build=(4, 8), own_weights=True),
         Case("the last two alone", (embedded[:, 4:],), {"start": 4}, build=(4, 8), own_weights=True),
     ]
+
+
+def _fresh_tables(generator: Generator) -> list[Case]:
+    """Positions alone, as drawn: what a new table adds to zeros."""
+    return [
+        Case(f"a new table, {max_len} × {d_model}", (torch.zeros(1, max_len, d_model),), build=(d_model, max_len),
+             own_weights=True)
+        for max_len, d_model in ((256, 64), (300, 16))
+    ]  # fmt: skip
+
+
+def _as_embeddings_begin(cases: list[Case], results: list[Tensor]) -> bool:
+    """Deviation 1/√d_model around zero: asked for with a wide margin, since evenly drawn numbers do as well."""
+    units = [result.double() * case.build[0] ** 0.5 for case, result in zip(cases, results, strict=True)]
+    return all(0.85 < unit.std().item() < 1.15 and abs(unit.mean().item()) < 0.15 for unit in units)
 
 
 def _alike_where_they_meet(cases: list[Case], results: list[Tensor]) -> bool:
@@ -64,6 +81,15 @@ LEARNED_TABLE = Exercise(
             _alike_where_they_meet,
             "Tokens 4 and 5 handed over alone with start=4 have to get what they get as part of the sentence. (A "
             "translation is made token by token, and must be the one that training saw as a whole.)",
+        ),
+        Property(
+            "the table begins as asked for",
+            _fresh_tables,
+            _as_embeddings_begin,
+            "Your positions add what is asked for, but a new table does not begin as N(0, 1/d_model): around zero, "
+            "with variance 1/d_model and so with standard deviation 1/√d_model, "
+            "`torch.randn(max_len, d_model) / d_model**0.5`. Zeros say nothing of any place until they are trained, "
+            "and N(0, 1) says it √d_model times louder than asked for.",
         ),
     ),
     returns=("output",),
@@ -93,7 +119,7 @@ def _rotary_cases(generator: Generator) -> list[Case]:
         Case("as many heads as positions", (drawn(2, 4, 4, 4),), part=SHAPE),
         Case("heads as a view", (drawn(2, 5, 3, 4).transpose(1, 2),), part=SHAPE),
         Case(f"from position {start}", (drawn(1, 2, 3, 8), start), traits=(STARTED,)),
-        Case("float64", (drawn(2, 1, 4, 8, dtype=torch.float64),)),
+        Case("float64", (drawn(2, 1, 4, 8, dtype=torch.float64),), part=EDGE),
         Case("gradients", (drawn(1, 2, 3, 4), start), gradients=True, traits=(STARTED,)),
         Case("a single position", (drawn(2, 2, 1, 4), 5), part=EDGE, traits=(STARTED,)),
         Case("width 2, a single pair", (drawn(1, 2, 4, 2),), part=EDGE, traits=("there is a single pair",)),

@@ -24,6 +24,14 @@ def _moved(length: int, size: float) -> nn.Module:
     return module
 
 
+def _second_moved(size: float) -> nn.Module:
+    """Leaves the first of two sentences as it is and adds a number of its own to each position of the second."""
+    module = _moved(2 * LENGTH, size)  # both sentences, one after the other
+    with torch.no_grad():
+        module.bias[:LENGTH] = 0.0
+    return nn.Sequential(nn.Flatten(0, 1), module, nn.Unflatten(0, (2, LENGTH)))
+
+
 @cache
 def functions() -> dict[str, nn.Module]:
     """Functions to be tested, always the same: plain layers of torch.nn, so that a case can travel anywhere."""
@@ -38,6 +46,7 @@ def functions() -> dict[str, nn.Module]:
             "attention": attention,
             "located": nn.Sequential(_moved(LENGTH, 0.5), attention),
             "moved": _moved(LENGTH, 0.5),
+            "second moved": _second_moved(0.5),
             "hardly moved": _moved(LENGTH, 1e-3),
             "neighbours": nn.AvgPool2d((3, 1), stride=1, padding=(1, 0)),
             "whole sentence": whole_sentence,
@@ -62,7 +71,9 @@ def _testing_cases(generator: Generator) -> list[Case]:
         Case("a softmax over the positions", drawn("softmax"), traits=(MIXES,)),
         Case("a number of its own added at each position", drawn("moved")),
         Case("the same, two inner positions exchanged", (functions()["moved"], x, inner)),
-        Case("that, then attention", drawn("located")),
+        Case("a number added at each position, in the second sentence only", drawn("second moved"),
+             traits=("the function minds the positions of the second sentence only",)),
+        Case("numbers added at each position, then attention", drawn("located")),
         Case("a mean of neighbours", drawn("neighbours", length=7)),
         Case("one linear layer over the whole sentence", drawn("whole sentence", batch=1)),
         Case("two positions exchanged", (attention, x[:, :2], torch.tensor([1, 0])), part=EDGE, traits=(MIXES,)),

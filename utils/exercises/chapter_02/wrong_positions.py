@@ -1,5 +1,7 @@
 """What goes wrong with learned and rotary positions and with testing (exercises 2.5 to 2.7), and what puts it right."""
 
+from dataclasses import replace
+
 import torch
 from torch import Tensor, nn
 
@@ -210,7 +212,7 @@ def same(one: Tensor, other: Tensor) -> bool:
     return one.shape == other.shape and torch.allclose(one, other, atol=1e-5)
 
 
-TESTING = (
+SLIPS = (
     Misconception(
         "a test for invariance",
         lambda function, x, order: same(function(x[:, order]), function(x)),
@@ -257,6 +259,17 @@ TESTING = (
         "You compare the first position alone, and it can be right by chance: compare all of them.",
     ),
     Misconception(
+        "first position of the first sentence",
+        lambda function, x, order: same(function(x[:, order])[0, 0], function(x)[0, order[0]]),
+        "You compare the first position of the first sentence alone, and it can be right by chance: compare all of "
+        "them.",
+    ),
+    Misconception(
+        "first sentence alone",
+        lambda function, x, order: same(function(x[:, order])[0], function(x)[0, order]),
+        "You compare the first sentence alone, and the second may tell otherwise: compare all of them.",
+    ),
+    Misconception(
         "sums compared",
         lambda function, x, order: torch.allclose(
             function(x[:, order]).sum(1), function(x)[:, order].sum(1), atol=1e-4
@@ -270,3 +283,5 @@ TESTING = (
         "and the reordered output of the input as it was.",
     ),
 )
+# True or False: who is wrong in a case or two says there what many a slip says. Only agreement everywhere tells which.
+TESTING = tuple(replace(slip, everywhere=True) for slip in SLIPS)

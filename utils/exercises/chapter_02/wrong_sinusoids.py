@@ -125,6 +125,23 @@ CODES = (
         "token, and math.sin and torch.sin take radians.",
     ),
     (
+        "* for **",
+        with_angles(lambda position, d_model: position / 10000 * exponents(d_model)),
+        "You multiply where a power is asked for: `**` is the power, `10000 ** (2 * i / d_model)`.",
+    ),
+    (
+        "no brackets round the exponent",
+        with_angles(lambda position, d_model: position / 10000**2 * (exponents(d_model) / 2)),
+        "Brackets are missing round the exponent: `10000 ** 2 * i / d_model` is 10000² · i / d_model. Write "
+        "`10000 ** (2 * i / d_model)`.",
+    ),
+    (
+        "d_model outside the exponent",
+        with_angles(lambda position, d_model: position / 10000 ** (exponents(d_model) * d_model) / d_model),
+        "Brackets are missing round the exponent: `10000 ** x / d_model` divides the power by d_model. Write "
+        "`10000 ** (x / d_model)`.",
+    ),
+    (
         "1000",
         with_angles(lambda position, d_model: position / 1000 ** exponents(d_model)),
         "Your base is 1000; §3.5 has 10000.",
@@ -170,6 +187,21 @@ def single_by_logarithm(length: int, d_model: int) -> Tensor:
     return interleaved(angle.sin(), angle.cos())
 
 
+def single_divisors(length: int, d_model: int) -> Tensor:
+    angle = torch.arange(length).double()[:, None] / 10000 ** (torch.arange(0, d_model, 2) / d_model)
+    return interleaved(angle.sin(), angle.cos())
+
+
+def single_divisors_by_logarithm(length: int, d_model: int) -> Tensor:
+    frequency = torch.exp(torch.arange(0, d_model, 2) * (-math.log(10000.0) / d_model))
+    angle = torch.arange(length).double()[:, None] * frequency
+    return interleaved(angle.sin(), angle.cos())
+
+
+DIVISORS = (
+    "Your positions are float64, but what they are divided by or multiplied with was made in float32, and its rounding "
+    "is as large in the angle: both `arange` need dtype=torch.float64."
+)
 SINGLE = (
     "Your angles are float32, which has seven digits: at position 5000 four of them stand before the decimal point, "
     "and the sine is wrong in its fourth. Take the angles in float64 (dtype=torch.float64 in both `arange`) and "
@@ -178,6 +210,8 @@ SINGLE = (
 TABLE = (
     *(Misconception(name, as_table(code), sentence) for name, code, sentence in CODES),
     Misconception("float32 angles", single_angles, SINGLE),
+    Misconception("float32 divisors", single_divisors, DIVISORS),
+    Misconception("float32 divisors by the logarithm", single_divisors_by_logarithm, DIVISORS),
     Misconception("float32 angles by the logarithm", single_by_logarithm, SINGLE),
     Misconception(
         "float64 returned",
@@ -212,6 +246,18 @@ WAVELENGTHS = (
         waves(lambda exponent, base: base**-exponent),
         "Yours are frequencies, in radians per token. A wavelength is the number of tokens to a full turn, 2π divided "
         "by the frequency.",
+    ),
+    Misconception(
+        "divided by the power",
+        waves(lambda exponent, base: 2 * math.pi * base**-exponent),
+        "You divide 2π by base^(2i/d_model), so your waves become shorter from pair to pair. The hands become slower: "
+        "2π times base^(2i/d_model).",
+    ),
+    Misconception(
+        "all dimensions",
+        lambda d_model, base=10000.0: (2 * math.pi * base ** (torch.arange(d_model).double() / d_model)).float(),
+        "You give one wavelength for each dimension. There is one for each pair of them: the exponents 2i/d_model "
+        "take every second number, `torch.arange(0, d_model, 2)`.",
     ),
     Misconception(
         "turns per token",

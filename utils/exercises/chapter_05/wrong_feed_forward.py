@@ -97,7 +97,7 @@ FEED_FORWARD = (
         feeding(lambda n, x: n.outer(F.dropout(n.inner(x).relu(), 0.1, training=True))),
         "There is a dropout inside that is active in evaluation mode as well, and Eq. 2 has none. §5.4 puts dropout on "
         "the sub-layer's output, which is the residual connection's part.",
-        whole=True,
+        everywhere=True,
     ),
     Misconception(
         "dropout inside, in training",

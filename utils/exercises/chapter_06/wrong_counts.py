@@ -181,7 +181,7 @@ FAMILY_MASK = (
         "every family alike",
         lambda family, source_len, target_len: family_mask("encoder-decoder", source_len, target_len),
         "Your mask is the same for every family: `family` plays no part.",
-        whole=True,
+        everywhere=True,
     ),
     Misconception(
         "decoder-only with the prefix mask",

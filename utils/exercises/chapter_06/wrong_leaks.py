@@ -233,7 +233,7 @@ LEAK_TESTS = (
         "turned round",
         lambda model, source, target, position: not leaks(model, source, target, position),
         "Your answer is the wrong way round: True means that something leaks.",
-        whole=True,
+        everywhere=True,
     ),
     Misconception(
         "source changed",
