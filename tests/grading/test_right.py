@@ -18,12 +18,21 @@ from notebooks import (
     submission,
 )
 
+from utils.grading.pristine import chapter_numbers
+
 FULL = {"3.1": 1, "3.2": 2, "3.3": 1, "3.4": 3, "3.5": 2, "3.6": 2}
 NOTHING = dict.fromkeys(FULL, 0)
 ATTENTION = "def attention(query, key, value):\n"
 
 
-def test_the_solution_earns_everything(graded):
+@pytest.mark.parametrize("number", chapter_numbers())
+def test_every_chapters_solution_earns_everything(graded, number):
+    result = graded(all_solved(number), chapter=number)
+    assert all(e.verdict == "passed" and e.points == e.out_of for e in result.exercises), result.exercises
+    assert not result.notes and not any(e.notes for e in result.exercises)
+
+
+def test_the_report_of_nbval_carries_the_points(graded):
     result = graded(all_solved())
     assert points(result) == FULL
     assert all(exercise.verdict == "passed" for exercise in result.exercises)
