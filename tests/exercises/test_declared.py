@@ -75,9 +75,9 @@ def test_a_check_takes_well_under_a_second(item):
     for answer in (item.reference, wrong):
         times = []
         for seed in range(3):
-            start = time.perf_counter()
+            start = time.process_time()  # a busy neighbour does not count
             examine(item, answer, seed)
-            times.append(time.perf_counter() - start)
+            times.append(time.process_time() - start)
         assert min(times) < 1.0
 
 
