@@ -32,7 +32,7 @@ class Suspect(nn.Module):
         hidden = self._leaked(hidden, embedded, target) + self.table[source].mean(dim=1, keepdim=True)
         logits = self.dropout(hidden.tanh()) @ self.table.t()
         if self.leak.startswith("one logit"):
-            share = 1.2e-3 * (target == SIGNAL).float().mean(dim=1, keepdim=True)  # (batch, 1), less in any other future
+            share = 1.2e-3 * (target == SIGNAL).float().mean(dim=1, keepdim=True)  # (batch, 1)
             logits[..., -1] = logits[..., -1] + (share if self.leak.endswith("falls") else -share)
         return logits
 
