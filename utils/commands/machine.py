@@ -1,4 +1,4 @@
-"""`python -m utils lab --check`: whether a machine can do what the course asks of it, and what to do where it cannot."""
+"""`python -m utils lab --check`: can this machine do what the course asks of it, and if not, what is to be done."""
 
 import importlib
 import os
