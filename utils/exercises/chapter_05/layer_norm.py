@@ -5,7 +5,8 @@ from torch import Generator, Tensor
 
 from utils.exercises.chapter_05.references import layer_norm_gradient
 from utils.exercises.chapter_05.words import EDGE, SHAPE
-from utils.exercises.chapter_05.wrong_layer_norm import LAYER_NORM, LAYER_NORM_GRADIENT
+from utils.exercises.chapter_05.wrong_gradient import LAYER_NORM_GRADIENT
+from utils.exercises.chapter_05.wrong_layer_norm import LAYER_NORM
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
 from utils.exercises.judging import close
