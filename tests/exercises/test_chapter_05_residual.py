@@ -96,7 +96,13 @@ def called_twice(n, d, x, s, pre):
     return x + d(s(n(s(n(x))))) if pre else n(x + d(s(s(x))))
 
 
+def both_computed(n, d, x, s, pre):
+    post_form, pre_form = n(x + d(s(x))), x + d(s(n(x)))
+    return pre_form if pre else post_form
+
+
 WRONG_5_5 = {
+    "both computed": (both(both_computed), "called twice"),
     "no return": (wrapper(lambda self, x, sublayer: None), "return"),
     "changes x": (wrapper(changing), "`x`"),
     "own layer norm": (OwnNorm, None),

@@ -54,6 +54,24 @@ class PreByDefault(Residual):
         super().__init__(normalise, dropout, norm)
 
 
+def both_forms(post_first: bool) -> type[Residual]:
+    """A wrong answer that computes both forms and returns one."""
+
+    class Wrong(Residual):
+        def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+            found = {}
+            for norm in ("post", "pre") if post_first else ("pre", "post"):
+                formula = right_post if norm == "post" else right_pre
+                found[norm] = formula(self.normalise, self.dropout, x, sublayer)
+            return found[self.norm]
+
+    return Wrong
+
+
+TWICE = (
+    "You compute both forms and give one of them back, so that the sub-layer is called twice: double work, and one "
+    "that draws random numbers, as dropout does, draws them twice. Ask for `norm` first, and compute one form."
+)
 SUBLAYER = " §5.4 applies dropout to the output of the sub-layer, before it is added."
 
 
@@ -224,4 +242,6 @@ RESIDUAL = (
         "everything on, and there would be no direct way for the gradient.",
     ),
     *IN_ONE_FORM,
+    Misconception("both forms, post-norm first", both_forms(True), TWICE),
+    Misconception("both forms, pre-norm first", both_forms(False), TWICE),
 )
