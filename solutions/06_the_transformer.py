@@ -74,8 +74,8 @@ predict("6.d")
 # the sum is (3, 1), and its layer norm is (1, −1), since the mean is 2 and the standard deviation 1. Suppose the
 # feed-forward network then gives (0, 4): the sum is (1, 3), its norm (−1, 1).
 #
-# The norm and everything below are built of what you passed in chapters 04 and 05; where something is missing the
-# course's own stands in for it, and the first cell says so.
+# This layer and the stack further down are built of what you passed in chapters 04 and 05. Where something is missing,
+# the course's own stands in for it, and the cell says so.
 
 # %%
 from torch import nn
