@@ -473,10 +473,11 @@ print(f"without it {feed_forward:,} parameters would do what {512 * 512 + 512:,}
 # come ready for `conv1d`.
 
 # %%
-# Exercise 5.4: two convolutions of width 1
 from torch.nn import functional as F
 
 
+# %%
+# Exercise 5.4: two convolutions of width 1
 def as_convolutions(x, inner_weight, inner_bias, outer_weight, outer_bias):
     """The feed-forward network as two convolutions over the sentence, each of width 1 (§3.3).
 
