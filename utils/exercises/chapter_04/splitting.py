@@ -211,7 +211,7 @@ JOIN = Exercise(
             "Changing one token, in all heads, has to move that token's row of the result and no other row.",
         ),
     ),
-    returns=("joined",),
+    returns=("joined heads",),
     misconceptions=JOIN_HEADS,
     hints=(
         "The way back: what was done last is undone first.",
