@@ -37,8 +37,11 @@ def _cases(generator: Generator) -> list[Case]:
         Case("five equal scores", (torch.full((5,), 0.7),), part=EDGE, traits=(ONE_AXIS,)),
         Case("a score of −∞ in each row", (hidden,), part=EDGE, traits=("a score is −∞",)),
         Case("scores in the hundreds", (hundreds,), part=EDGE, traits=(HUNDREDS,)),
+        Case("one score far above the others", (torch.tensor([[0.0, 1.0, 2.0, 200.0]]) + normal(generator, 1, 4),),
+             part=EDGE, traits=(HUNDREDS,)),
+        Case("float64, scores 20 apart", (20.0 * torch.arange(4, dtype=torch.float64)[None],), part=EDGE),
         Case("one row near −400, one near 400", (far_apart,), part=EDGE, traits=(HUNDREDS, FAR_APART)),
-    ]
+    ]  # fmt: skip
 
 
 def _moved_up(generator: Generator) -> list[Case]:

@@ -115,6 +115,12 @@ def masked_in(training: bool):
     return forward
 
 
+def queries_hidden(self, query, key, value, mask=None):
+    if mask is not None and mask.size(-2) == 1 and query.size(1) == key.size(1):
+        mask = mask & mask.mT
+    return MultiHeadAttention.forward(self, query, key, value, mask)
+
+
 def projected_by(*roles: str):
     """Projects query, key and value with the layers of those names."""
 
@@ -227,6 +233,12 @@ MULTI_HEAD_ATTENTION = (
         wrong(masked_in(training=False)),
         "Your mask works in evaluation mode only. In training the future has to be hidden above all, or the model "
         "copies the answer: no `if self.training` here.",
+    ),
+    Misconception(
+        "padded queries hidden",
+        wrong(queries_hidden),
+        "You hide padding among the queries too. A mask hides keys, columns of the weights; what a padded query finds "
+        "is nobody's business, since nothing looks at it.",
     ),
     Misconception(
         "mask inverted",
