@@ -573,7 +573,7 @@ def nowhere(length, d_model):
 
 
 corpus = load_corpus()
-small = dict(updates=400, d_model=64, d_ff=128, batch_tokens=1024, warmup=100, peak=6e-3, report=None)
+small = dict(updates=400, d_model=64, d_ff=128, batch_tokens=1024, dropout=0.0, warmup=100, peak=1e-2, report=None)
 placed = train_briefly(corpus, parts=replace(FUSED, position_table=sinusoidal_table), **small)
 unplaced = train_briefly(corpus, parts=replace(FUSED, position_table=nowhere), **small)
 
