@@ -151,7 +151,7 @@ def _called(
     value = call(*arguments, **keywords)
     untouched = input_names(form, case)
     damaged = _damaged(untouched, names)
-    damaged += tuple(name for name in names if _plain_leaves(names[name]) != _plain_leaves(untouched[name]))
+    damaged += tuple(name for name in names if _grown(untouched[name], names[name]))
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
     gradients = None
@@ -172,6 +172,12 @@ def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
 def _plain_leaves(value: Any) -> dict[str, Any]:
     """What lists and dictionaries hold besides tensors and modules, under the way to it."""
     return {way: leaf for way, leaf in leaves(value) if isinstance(leaf, int | float | str | None)}
+
+
+def _grown(before: Any, after: Any) -> bool:
+    """Whether lists and dictionaries hold other plain things than before, or more tensors."""
+    had, has = (dict(_named_tensors({"": value})) for value in (before, after))
+    return _plain_leaves(before) != _plain_leaves(after) or not has.keys() <= had.keys()
 
 
 def _shared_parameters(given: tuple) -> dict[str, Tensor]:

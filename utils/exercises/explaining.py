@@ -13,6 +13,7 @@ from torch import Tensor
 from utils.exercises.calling import Outcome, form_of, input_names, run_case
 from utils.exercises.declare import Case, Exercise, Misconception
 from utils.exercises.judging import alike, close
+from utils.exercises.structure import digits_apart
 from utils.exercises.surroundings import TooSlow, time_limit
 
 NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
@@ -190,7 +191,8 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
                 continue
             if math.isclose(factor, -1, rel_tol=1e-4):
                 return f"Your {name}: the sign is wrong, and only the sign."
-            return f"Every number of your {name} is {factor:.4g} times the expected one."
+            factor = f"{factor:.{digits_apart(abs(factor), 1.0)}g}"
+            return f"Every number of your {name} is {factor} times the expected one."
     return ""
 
 
