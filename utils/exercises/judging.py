@@ -14,7 +14,7 @@ from torch import Tensor
 
 from utils.exercises.calling import MODE, RANDOM_STATE, Outcome
 from utils.exercises.declare import Case, Exercise
-from utils.exercises.nearness import close, digits_to_differ
+from utils.exercises.nearness import close, close_gradient, digits_to_differ, noise_of
 from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves, plain, shown, tensors
 
 # From fundamental to subtle: of several findings the earliest is told.
@@ -22,6 +22,7 @@ LEVELS = (
     "unwritten", "raised", "slow", "not a module", "weights", "nothing", "structure", "shape", "dtype", "device",
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
+SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
 SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
 
 
@@ -279,12 +280,13 @@ def _where(got: Tensor, expected: Tensor) -> str:
 
 def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Finding | None:
     wanted, got = expected.gradients or {}, outcome.gradients or {}
+    noise = noise_of(wanted.values())
     for name, want in wanted.items():
         have = got.get(name)
         if want is None or name not in got:
             continue
         if have is None:
-            if bool((want == 0).all()):
+            if bool((want.abs() <= noise).all()):
                 continue
             sentence = (
                 f"The numbers are right, but no gradient flows back to `{name}`, so nothing before it could learn: "
@@ -294,7 +296,7 @@ def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Findi
         if not bool(have.isfinite().all()):
             sentence = f"The numbers are right, but the gradient of `{name}` contains NaN or infinite numbers."
             return Finding("gradients", sentence, have, want)
-        if not close(have, want, 1e-3 if want.dtype == torch.float32 else 1e-6):
+        if not close_gradient(have, want, noise):
             sentence = f"The numbers are right, but the gradient of `{name}` is not{_where(have, want)}."
             return Finding("gradients", sentence, have, want)
     return None
@@ -304,8 +306,8 @@ def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
     """Whether two outcomes are the same, errors and damage included: how a misconception is recognised."""
     if (one.trouble is None) != (other.trouble is None):
         return False
-    if one.trouble is not None and one.trouble.kind == other.trouble.kind == "weights":  # whatever their names are
-        return sorted(_shapes(one.trouble.message)) == sorted(_shapes(other.trouble.message))
+    if one.trouble is not None and one.trouble.kind == other.trouble.kind == "weights":
+        return _same_parameters(one.trouble.message, other.trouble.message)
     if one.trouble is not None:
         return (one.trouble.kind, one.trouble.name, one.trouble.message) == (
             other.trouble.kind, other.trouble.name, other.trouble.message,
@@ -320,17 +322,27 @@ def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
     return all(a == b and _alike_leaf(x, y, tolerance) for (a, x), (b, y) in zip(mine, theirs, strict=True))
 
 
-def _shapes(message: str) -> list[str]:
-    """The shapes that a message on parameters names: those of the answer, and those asked for."""
-    return re.findall(r"\([\d, ]*\)", message)
+def _same_parameters(one: str, other: str) -> bool:
+    """Whether two messages on parameters tell of the same ones: the same names, if they are among those asked for, for
+    then they tell which is missing; else the same shapes, whatever they are called.
+    """
+    if one == other:
+        return True
+    (mine, asked), (theirs, _) = (text.partition("; what is asked for")[::2] for text in (one, other))
+    if all(
+        name in re.findall(PARAMETER, asked) for name in re.findall(PARAMETER, mine) + re.findall(PARAMETER, theirs)
+    ):
+        return False
+    return sorted(re.findall(SHAPE, mine)) == sorted(re.findall(SHAPE, theirs))
 
 
 def _same_gradients(one: Outcome, other: Outcome) -> bool:
+    noise = noise_of(one.gradients.values())
     for name, gradient in one.gradients.items():
         counterpart = other.gradients.get(name)
         if (gradient is None) != (counterpart is None):
             return False
-        if gradient is not None and not close(gradient, counterpart, 1e-3 if gradient.dtype == torch.float32 else 1e-6):
+        if gradient is not None and not close_gradient(counterpart, gradient, noise):
             return False
     return True
 
