@@ -136,7 +136,7 @@ class _Matching:
         for cell in self.notebook.cells:
             if cell.index in answered:
                 pool += fragments(cell, answered[cell.index])
-            elif not (_by_id(cell) or _by_line(cell)) and not (cell.role in NOT_HELPERS and cell.role != "setup"):
+            elif not (_by_id(cell) or _by_line(cell) or cell.role == "exercise"):
                 pool += fragments(cell)
         bound = {name for fragment in pool for name in fragment.binds}
         for cell in self.chapter.cells:
@@ -163,12 +163,28 @@ class _Matching:
             answer.notes.append(
                 f"`{answer.name}` was found in another cell than the exercise's, and was taken from it."
             )
+        elif answer.state == "there":
+            self._take_redefinition(answer)
+            own = set(_bound(answer.source))
         needed = set(names_read(answer.source)) | ({answer.name} - own)
         others = [fragment for fragment in self.pool if fragment.exercise != number]
         gathered = gather(needed - own, own, others, self._check_index(number))
         answer.helpers, answer.uses = gathered.fragments, gathered.uses
         self._note(answer, place, gathered)
         return answer
+
+    def _take_redefinition(self, answer: Answer) -> None:
+        """A definition of the same name that stands below the exercise's cell is what the check was given."""
+        below = [f for f in self.pool if answer.name in f.binds and f.cell > answer.cells[-1] and not f.exercise]
+        checked = [cell.index for cell in self.notebook.cells if check_of(cell.source) == answer.number]
+        counted = [f for f in below if checked and f.cell <= checked[-1]]
+        if counted:
+            answer.source = "\n\n".join([answer.source, *(fragment.text for fragment in counted)])
+            answer.notes.append(
+                f"`{answer.name}` is defined again between the exercise's cell and its check: that one counted."
+            )
+        elif below:
+            answer.notes.append(f"`{answer.name}` is defined again further down: the exercise's own cell counted.")
 
     def _asked(self, number: str) -> str:
         """The name handed to check: the learner's, where the check cell was changed to another that is defined."""
@@ -189,7 +205,7 @@ class _Matching:
         """Says which rules were applied."""
         number, notes = answer.number, answer.notes
         if place is None and answer.state == "missing":
-            notes.append("The exercise's cell is not in the notebook.")
+            notes.append(self._where_it_is(number))
         if place is not None and place.way == "line":
             notes.append("The cell was found by its first line: the program that saved the notebook changed its id.")
         if len(self.places[number]) > 1:
@@ -203,6 +219,15 @@ class _Matching:
             notes.append("The cell stands in another place than it was handed out in, which does no harm.")
         if answer.state == "there" and answer.source and parsed(answer.source) is None:
             notes.append(f"The cell is no Python ({why_not_parsed(answer.source)}).")
+
+    def _where_it_is(self, number: str) -> str:
+        """What became of a cell that is missing."""
+        name = self._name(number)
+        for cell in self.notebook.texts:
+            metadata = cell.role == "exercise" and cell.course.get("exercise") == number
+            if _by_id(cell) == number or metadata or re.search(rf"^(def|class) {name}\b", cell.source, re.MULTILINE):
+                return "The exercise's cell is there as text (Markdown or raw): turn it into a code cell again."
+        return "The exercise's cell is not in the notebook."
 
     def _moved(self, number: str) -> bool:
         there = [self.main[n].cell.index for n in self.chapter.exercises if self.main[n] is not None]

@@ -1,5 +1,7 @@
 """Exercises 5.6 and 5.7: what stands in today's models where 2017 had layer norm and ReLU."""
 
+from functools import partial
+
 import torch
 from torch import Generator, Tensor, nn
 
@@ -64,39 +66,31 @@ def _swiglu_cases(generator: Generator) -> list[Case]:
     return [*feed_forward_cases(generator), rounded]
 
 
-def in_order(*names: str):
-    """A way to fill a SwiGLU whose matrices were made in this order; each a (rows, d_model) one. By whatever name, but
+def in_order(module: nn.Module, weights: dict[str, Tensor], *, names: tuple[str, ...]) -> dict[str, Tensor] | None:
+    """Fills a SwiGLU whose matrices were made in this order; each a (rows, d_model) one. By whatever name, but
     where they have the names that were asked for, these say which is which.
     """
-
-    def fill(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        if set(names) == {name for name, _ in module.named_parameters()}:
-            return None
-        parameters, wanted = list(module.parameters()), [weights[name] for name in names]
-        if [parameter.shape for parameter in parameters] != [weight.shape for weight in wanted]:
-            return None
-        with torch.no_grad():
-            for parameter, weight in zip(parameters, wanted, strict=True):
-                parameter.copy_(weight)
-        return dict(zip(names, parameters, strict=True))
-
-    return fill
+    if set(names) == {name for name, _ in module.named_parameters()}:
+        return None
+    parameters, wanted = list(module.parameters()), [weights[name] for name in names]
+    if [parameter.shape for parameter in parameters] != [weight.shape for weight in wanted]:
+        return None
+    with torch.no_grad():
+        for parameter, weight in zip(parameters, wanted, strict=True):
+            parameter.copy_(weight)
+    return dict(zip(names, parameters, strict=True))
 
 
-def in_one(*names: str):
-    """A way to fill a SwiGLU that makes gate and inner in one matrix, in this order."""
-
-    def fill(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
-        both, outer = torch.cat([weights[name] for name in names]), weights["outer.weight"]
-        parameters = {parameter.shape: parameter for parameter in module.parameters()}
-        if set(parameters) != {both.shape, outer.shape} or len(list(module.parameters())) != 2:
-            return None
-        with torch.no_grad():
-            parameters[both.shape].copy_(both)
-            parameters[outer.shape].copy_(outer)
-        return {"outer.weight": parameters[outer.shape]}
-
-    return fill
+def in_one(module: nn.Module, weights: dict[str, Tensor], *, names: tuple[str, ...]) -> dict[str, Tensor] | None:
+    """Fills a SwiGLU that makes gate and inner in one matrix, in this order."""
+    both, outer = torch.cat([weights[name] for name in names]), weights["outer.weight"]
+    parameters = {parameter.shape: parameter for parameter in module.parameters()}
+    if set(parameters) != {both.shape, outer.shape} or len(list(module.parameters())) != 2:
+        return None
+    with torch.no_grad():
+        parameters[both.shape].copy_(both)
+        parameters[outer.shape].copy_(outer)
+    return {"outer.weight": parameters[outer.shape]}
 
 
 GATE, INNER, OUTER = "gate.weight", "inner.weight", "outer.weight"
@@ -121,10 +115,10 @@ SWIGLU_MODULE = Exercise(
         "`self.outer(F.silu(self.gate(x)) * self.inner(x))`.",
     ),
     fills=(
-        in_order(INNER, GATE, OUTER),
-        in_order(OUTER, INNER, GATE),
-        in_one(GATE, INNER),
-        in_one(INNER, GATE),
+        partial(in_order, names=(INNER, GATE, OUTER)),
+        partial(in_order, names=(OUTER, INNER, GATE)),
+        partial(in_one, names=(GATE, INNER)),
+        partial(in_one, names=(INNER, GATE)),
     ),
     optional=True,
 )
