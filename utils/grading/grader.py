@@ -44,7 +44,7 @@ class Grader:
         start = time.monotonic()
         digest, found, notebook = hashlib.sha256(data).hexdigest(), pristine(chapter), read_cells(data)
         assembled = assemble(notebook, found)
-        result = SubmissionResult(learner, found.number, file, digest, confined=self.confined)
+        result = SubmissionResult(learner, found.number, file, digest, confined=self.confined, title=found.title)
         result.notes = [*notebook.notes, *_release_notes(notebook, found)]
         result.prints = answer_prints(assembled.answers)
         result.flags = like_solution(result.prints, found)

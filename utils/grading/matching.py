@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from utils.grading.gather import Fragment, Gathered, fragments, gather, names_read
 from utils.grading.neutral import neutral, parsed, why_not_parsed
 from utils.grading.pristine import Pristine, check_of, checked_name
-from utils.grading.reading import Cell, Notebook
+from utils.grading.reading import Cell, Notebook, by_id, by_line, by_metadata
 from utils.grading.slicing import bound_names
 
-LINE = re.compile(r"^\s*#+\s*exercise\s+(\d+)[.,](\d+)\b", re.IGNORECASE)
 NOT_HELPERS = ("exercise", "check", "hint", "predict", "setup")
 
 
@@ -45,31 +44,6 @@ def match(notebook: Notebook, chapter: Pristine) -> list[Answer]:
     return _Matching(notebook, chapter).answers()
 
 
-def exercise_lines(notebook: Notebook) -> list[str]:
-    """The exercises that a notebook's cells name, by id, metadata or first line."""
-    found = []
-    for cell in notebook.cells:
-        number = _by_id(cell) or _by_metadata(cell) or _by_line(cell)
-        found += [number] if number else []
-    return found
-
-
-def _by_id(cell: Cell) -> str | None:
-    found = re.fullmatch(r"exercise-(\d+)_(\d+)", cell.identifier)
-    return f"{found[1]}.{found[2]}" if found else None
-
-
-def _by_metadata(cell: Cell) -> str | None:
-    number = cell.course.get("exercise")
-    return number if cell.role == "exercise" and isinstance(number, str) else None
-
-
-def _by_line(cell: Cell) -> str | None:
-    first = next((line for line in cell.source.split("\n") if line.strip() and not line.startswith("%%")), "")
-    found = LINE.match(first)
-    return f"{int(found[1])}.{int(found[2])}" if found else None
-
-
 class _Matching:
     """The search behind `match`."""
 
@@ -83,10 +57,10 @@ class _Matching:
 
     def _candidates(self, number: str) -> Iterable[_Place]:
         for cell in self.notebook.cells:
-            if _by_id(cell) == number:
+            if by_id(cell) == number:
                 yield _Place(cell, "id")
-            elif not _by_id(cell) and (_by_metadata(cell) or _by_line(cell)) == number:
-                yield _Place(cell, "metadata" if _by_metadata(cell) else "line")
+            elif not by_id(cell) and (by_metadata(cell) or by_line(cell)) == number:
+                yield _Place(cell, "metadata" if by_metadata(cell) else "line")
 
     def _name(self, number: str) -> str:
         return self.chapter.names[number]
@@ -127,7 +101,7 @@ class _Matching:
         """Whether the learner made a cell."""
         if cell.identifier in self.pristine_ids or cell.role in NOT_HELPERS:
             return False
-        return not (_by_line(cell) or check_of(cell.source))
+        return not (by_line(cell) or check_of(cell.source))
 
     def _pool(self) -> list[Fragment]:
         """The statements that helpers may come from: the learner's cells, then what was deleted of ours."""
@@ -136,7 +110,7 @@ class _Matching:
         for cell in self.notebook.cells:
             if cell.index in answered:
                 pool += fragments(cell, answered[cell.index])
-            elif not (_by_id(cell) or _by_line(cell) or cell.role == "exercise"):
+            elif not (by_id(cell) or by_line(cell) or cell.role == "exercise"):
                 pool += fragments(cell)
         bound = {name for fragment in pool for name in fragment.binds}
         for cell in self.chapter.cells:
@@ -225,7 +199,7 @@ class _Matching:
         name = self._name(number)
         for cell in self.notebook.texts:
             metadata = cell.role == "exercise" and cell.course.get("exercise") == number
-            if _by_id(cell) == number or metadata or re.search(rf"^(def|class) {name}\b", cell.source, re.MULTILINE):
+            if by_id(cell) == number or metadata or re.search(rf"^(def|class) {name}\b", cell.source, re.MULTILINE):
                 return "The exercise's cell is there as text (Markdown or raw): turn it into a code cell again."
         return "The exercise's cell is not in the notebook."
 

@@ -10,6 +10,7 @@ from utils.errors import CourseError
 from utils.grading.texts import whole
 
 LARGEST = 200_000_000  # bytes of one file
+LINE = re.compile(r"^\s*#+\s*exercise\s+(\d+)[.,](\d+)\b", re.IGNORECASE)
 CONFLICT = re.compile(r"^(<{7}|>{7}|\|{7})( |$)", re.MULTILINE)
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -137,3 +138,31 @@ def _cell(cell: Any, index: int) -> Cell | None:
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def exercise_lines(notebook: Notebook) -> list[str]:
+    """The exercises that a notebook's cells name, by id, metadata or first line."""
+    found = []
+    for cell in notebook.cells:
+        number = by_id(cell) or by_metadata(cell) or by_line(cell)
+        found += [number] if number else []
+    return found
+
+
+def by_id(cell: Cell) -> str | None:
+    """The exercise whose id a cell has."""
+    found = re.fullmatch(r"exercise-(\d+)_(\d+)", cell.identifier)
+    return f"{found[1]}.{found[2]}" if found else None
+
+
+def by_metadata(cell: Cell) -> str | None:
+    """The exercise that a cell's metadata name."""
+    number = cell.course.get("exercise")
+    return number if cell.role == "exercise" and isinstance(number, str) else None
+
+
+def by_line(cell: Cell) -> str | None:
+    """The exercise that a cell's first line names."""
+    first = next((line for line in cell.source.split("\n") if line.strip() and not line.startswith("%%")), "")
+    found = LINE.match(first)
+    return f"{int(found[1])}.{int(found[2])}" if found else None
