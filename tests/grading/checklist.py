@@ -62,7 +62,8 @@ CHECKLIST: dict[str, tuple[str, ...]] = {
     "zip with ../ paths": ("collect: evil.zip/escaped_03.ipynb",),
     "HTML and formulas": ("HTML and formulas in everything", "half a character and a terminal's orders"),
     "one exercise's damage": (
-        "the next cell transformed", "the stream closed", "another default device", "damage in a cell that nobody needs",
+        "the next cell transformed", "the stream closed", "another default device",
+        "damage in a cell that nobody needs",
         "settings changed in another exercise",
     ),
 }  # fmt: skip

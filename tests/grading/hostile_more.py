@@ -30,7 +30,8 @@ MORE: dict[str, tuple[str, str]] = {
     "a fork in the call, from which both come back": (f"import os\n{BEGIN}    os.fork()\n    return query, key\n", ""),
     "a thread that sends bundles later": (
         f"{SEND}\nimport threading, time\ndef later():\n    for _ in range(400):\n        time.sleep(0.005)\n"
-        f"        send(answer={{'there': True}}, outcomes=[])\nthreading.Thread(target=later, daemon=True).start()\n{WRONG}",
+        f"        send(answer={{'there': True}}, outcomes=[])\n"
+        f"threading.Thread(target=later, daemon=True).start()\n{WRONG}",
         "results of its own",
     ),
     "bundles from atexit and __del__": (
@@ -49,7 +50,9 @@ MORE: dict[str, tuple[str, str]] = {
         "    signal.setitimer(signal.ITIMER_REAL, 0.01, 0.01)\n    return query, key\n",
         "",  # it ends the process, or comes back before that
     ),
-    "it stops itself": (f"import os, signal\n{BEGIN}    os.kill(os.getpid(), signal.SIGSTOP)\n    return query, key\n", ""),
+    "it stops itself": (
+        f"import os, signal\n{BEGIN}    os.kill(os.getpid(), signal.SIGSTOP)\n    return query, key\n", "",
+    ),
     "SIGTERM to the whole group": (f"import os, signal\nos.killpg(0, signal.SIGTERM)\n{WRONG}", ""),
     "an exception that swallows itself": (
         f"{BEGIN}    try:\n        raise SystemExit\n    finally:\n        return query, key\n", "",
@@ -92,7 +95,8 @@ for depth in (900, 950, 970, 980, 990):
         f"torch.Tensor.detach = lambda self: torch.zeros(1)\ntorch.Tensor.contiguous = lambda self: self\n{WRONG}", "",
     ),
     "a __torch_function__ that lies": (
-        "class Lying(torch.Tensor):\n    @classmethod\n    def __torch_function__(cls, function, types, a=(), k=None):\n"
+        "class Lying(torch.Tensor):\n    @classmethod\n"
+        "    def __torch_function__(cls, function, types, a=(), k=None):\n"
         "        name = getattr(function, '__name__', '')\n        if name == '__get__':\n            return (2, 3)\n"
         f"        return torch.zeros(2, 3) if name in ('detach', 'contiguous') else True\n{BEGIN}"
         "    return torch.zeros(1).as_subclass(Lying), torch.zeros(1).as_subclass(Lying)\n",
@@ -100,7 +104,8 @@ for depth in (900, 950, 970, 980, 990):
     ),
     "a tuple that changes whenever it is read": (
         "class Lazy(tuple):\n    reads = 0\n    def __iter__(self):\n        Lazy.reads += 1\n"
-        f"        return iter((torch.full((1, 2), float(Lazy.reads)), torch.randn(2)))\n{BEGIN}    return Lazy((1, 2))\n",
+        f"        return iter((torch.full((1, 2), float(Lazy.reads)), torch.randn(2)))\n"
+        f"{BEGIN}    return Lazy((1, 2))\n",
         "",
     ),
     "bytes that change after the call": (
@@ -124,21 +129,26 @@ for depth in (900, 950, 970, 980, 990):
         f"{BEGIN}    return value.new_full((*query.shape[:-1], value.size(-1)), torch.inf), query @ key.mT / 0\n", "",
     ),
     "random numbers": (
-        f"{BEGIN}    return torch.randn(*query.shape[:-1], value.size(-1)), torch.rand(*query.shape[:-1], key.size(-2))\n",
+        f"{BEGIN}    return torch.randn(*query.shape[:-1], value.size(-1)), "
+        "torch.rand(*query.shape[:-1], key.size(-2))\n",
         "",
     ),
     "values copied from the visible check": (
-        f"{BEGIN}    known = torch.tensor([[0.25, 0.75]])\n    return known @ torch.ones(2, value.size(-1)), known\n", "",
+        f"{BEGIN}    known = torch.tensor([[0.25, 0.75]])\n"
+        "    return known @ torch.ones(2, value.size(-1)), known\n", "",
     ),
     "gradients left out of the bundle": (
         f"import sys\nPacker = sys.modules['graders_own.packing'].Packer\nplain = Packer.outcome\n"
-        "def outcome(self, o):\n    packed = plain(self, o)\n    packed.pop('gradients', None)\n    packed['damaged'] = []\n"
+        "def outcome(self, o):\n    packed = plain(self, o)\n"
+        "    packed.pop('gradients', None)\n    packed['damaged'] = []\n"
         f"    return packed\nPacker.outcome = outcome\n{BEGIN}    query, key, value = query.detach(), key, value\n"
         "    w = (query @ key.mT / query.size(-1) ** 0.5).softmax(-1)\n    return w @ value, w\n",
         "lacks gradients",
     ),
     # Settings of the whole process
-    "another default device": (f"torch.set_default_device('meta')\ntorch.set_default_dtype(torch.float64)\n{WRONG}", ""),
+    "another default device": (
+        f"torch.set_default_device('meta')\ntorch.set_default_dtype(torch.float64)\n{WRONG}", "",
+    ),
     "another default device, from the call on": (
         f"{BEGIN}    torch.set_default_device('meta')\n    torch.set_grad_enabled(False)\n    return query, key\n", "",
     ),
@@ -242,7 +252,8 @@ if libc.syscall(250, 11, -3, buffer, 4096, 0) > 0:  # what the session's keyring
         f"""
 import os
 
-for place in ("/", "/course", "/course/utils", "/grader", "/usr/lib", "/etc", "/run", "/work", os.path.dirname(torch.__file__)):
+LIBRARY = os.path.dirname(torch.__file__)
+for place in ("/", "/course", "/course/utils", "/grader", "/usr/lib", "/etc", "/run", "/work", LIBRARY):
     try:
         open(os.path.join(place, "left.py"), "w").close()
     except OSError:
@@ -253,7 +264,8 @@ for place in ("/", "/course", "/course/utils", "/grader", "/usr/lib", "/etc", "/
     ),
     # Code that is none
     "magics and shell lines": (
-        f"%load_ext autoreload\n%autoreload 2\n%run ../solutions/03_scaled_dot_product_attention.py\n!cat /etc/passwd\n{WRONG}",
+        f"%load_ext autoreload\n%autoreload 2\n%run ../solutions/03_scaled_dot_product_attention.py\n"
+        f"!cat /etc/passwd\n{WRONG}",
         "not the expected",
     ),
     "half a character in the source": (f"{WRONG}\nx = '\ud800'\n", "not the expected"),

@@ -1,6 +1,5 @@
 """Whole notebooks that try to earn or to harm: each with the points it deserves and words that must be said of 3.2."""
 
-import json
 from collections.abc import Callable
 
 from hostile import BEGIN, WRONG
@@ -77,7 +76,8 @@ FILES = (
 )
 KEYS = (
     "import ctypes\nctypes.CDLL(None).syscall(248, b'user', b'left', b'here', 4, -3)",
-    "import ctypes\nif ctypes.CDLL(None).syscall(249, b'user', b'left', None, -3) > 0:\n    raise AssertionError('keys')",
+    "import ctypes\nif ctypes.CDLL(None).syscall(249, b'user', b'left', None, -3) > 0:\n"
+    "    raise AssertionError('keys')",
 )
 SETTINGS = ("torch.set_default_dtype(torch.float64)\ntorch.set_default_device('meta')\ntorch.softmax = None", "")
 
@@ -107,6 +107,13 @@ def in_the_check() -> dict:
     return notebook
 
 
+def two_chapters() -> dict:
+    """A cell of another chapter's pasted below."""
+    notebook = attacked(RIGHT)
+    notebook["cells"].append(own_cell("# Exercise 4.1\nx = 1", "exercise-4_1"))
+    return notebook
+
+
 # name → (notebook, the points it deserves, words about 3.2)
 WHOLE: dict[str, tuple[Callable[[], dict | str], dict[str, float], str]] = {
     "the answer as Markdown": (lambda: cell_as("markdown"), INNOCENT, "as text (Markdown or raw)"),
@@ -126,7 +133,9 @@ WHOLE: dict[str, tuple[Callable[[], dict | str], dict[str, float], str]] = {
     "redefined below the check": (lambda: redefined(True), INNOCENT, "defined again further down"),
     "written into the check's cell": (in_the_check, ALL_RIGHT, "defined again between"),
     "HTML and formulas in everything": (
-        lambda: attacked(f"{BEGIN}    print('<script>alert(1)</script>')\n    raise ValueError('=cmd|calc <img src=x>')\n"),
+        lambda: attacked(
+            f"{BEGIN}    print('<script>alert(1)</script>')\n    raise ValueError('=cmd|calc <img src=x>')\n"
+        ),
         INNOCENT, "=cmd|calc",
     ),
     "a marker of a merge in a cell": (
@@ -136,7 +145,7 @@ WHOLE: dict[str, tuple[Callable[[], dict | str], dict[str, float], str]] = {
         lambda: as_text(attacked(RIGHT)).replace('"cell_type": "markdown"', '"cell_type": 7'), ALL_RIGHT, "",
     ),
     "an exercise of another chapter with a right answer": (
-        lambda: json.dumps({**(n := attacked(RIGHT)), "cells": [*n["cells"], own_cell("# Exercise 4.1\nx = 1", "exercise-4_1")]}),
+        two_chapters,
         ALL_RIGHT, "",
     ),
 }  # fmt: skip
