@@ -4,13 +4,8 @@ BIN := .venv/bin
 
 .PHONY: lab test clean
 
-# The first chapter, or the README as long as there is none; root (in a container) needs a word of consent.
-START := $(or $(firstword $(wildcard chapters/00_*.ipynb)),README.md)
-CONSENT := $(if $(filter 0,$(shell id -u)),--allow-root)
-
 lab: .venv/.ready
-	JUPYTER_CONFIG_PATH="$(CURDIR)/assets/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(START) $(CONSENT) $(LAB_OPTIONS)
+	$(BIN)/python -m utils lab $(LAB_OPTIONS)
 
 test: .venv/.ready
 	$(BIN)/ruff check .

@@ -329,7 +329,7 @@ assert not {source for source, _ in corpus.split("train")} & {source for source,
 # %% tags=["machine"]
 from utils.training.short import train_briefly
 
-run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0, updates=1200, warmup=100, peak=1e-2)
+run = train_briefly(corpus, d_model=64, d_ff=128, layers=2, heads=4, dropout=0.0, updates=900, warmup=100, peak=1e-2)
 model, tokeniser = run.model, run.tokeniser
 parameters = sum(parameter.numel() for parameter in model.parameters())
 print(f"{parameters:,} parameters, {tokeniser.vocab_size:,} words; validation loss {run.valid_loss:.2f}")

@@ -416,8 +416,7 @@ for heads in (1, 8, 64):
 # keys.
 
 # %%
-from utils.transformer import padding_mask
-
+padding_mask = yours("1.3")
 source = torch.tensor([[5, 6, 7, 8, 9, 3], [5, 6, 7, 3, 0, 0]])  # ids; 3 ends a sentence, 0 is padding
 target = torch.tensor([[2, 11, 12, 13, 14], [2, 11, 12, 0, 0]])  # 2 begins one
 masks = {
@@ -434,7 +433,8 @@ for name, mask in masks.items():
 
 # %%
 figure = NotebookFigure(figsize=(9, 3.1), layout="constrained")
-source_words, target_words = ["the", "dog", "sleeps", "⟨end⟩", "·", "·"], ["⟨begin⟩", "der", "Hund", "·", "·"]
+source_words = ["the", "dog", "sleeps", "⟨end⟩", "⟨pad⟩", "⟨pad⟩"]
+target_words = ["⟨begin⟩", "der", "Hund", "⟨pad⟩", "⟨pad⟩"]
 sides = [(source_words, source_words), (target_words, target_words), (target_words, source_words)]
 for axes, (name, mask), (queries, keys) in zip(figure.subplots(1, 3), masks.items(), sides):
     axes.imshow(mask[1, 0].expand(len(queries), len(keys)), cmap="cividis", vmin=0, vmax=1)
@@ -442,7 +442,7 @@ for axes, (name, mask), (queries, keys) in zip(figure.subplots(1, 3), masks.item
     axes.set_yticks(range(len(queries)), queries)
     axes.set(xlabel="keys: who answers", ylabel="queries: who asks")
     axes.set_title(name, size=10)
-figure.suptitle("Yellow may be looked at; padding (·) and the future may not")
+figure.suptitle("Yellow may be looked at; padding and the future may not")
 figure
 
 # %% [markdown]
@@ -731,9 +731,9 @@ for seed in record["seeds"]:
     ours.plot(list(bleu), line, "o-", color="#0072b2", alpha=0.35, linewidth=1)
 ours.plot(list(bleu), [mean(scores) for scores in bleu.values()], "o-", color="#0072b2", linewidth=2.5)
 paper.plot([1, 4, 8, 16, 32], [24.9, 25.5, 25.8, 25.8, 25.4], "o-", color="#d55e00", linewidth=2.5)
-ours.set_title("embedded corpus, d_model = 64: mean and three seeds", size=10)
+ours.set_title("here, d_model = 64: mean and three seeds", size=10)
 paper.set_title("the paper's Table 3 (A), d_model = 512", size=10)
-for axes, label in ((ours, "BLEU (test split)"), (paper, "BLEU (newstest2013)")):
+for axes, label in ((ours, "BLEU (embedded corpus)"), (paper, "BLEU (newstest2013)")):
     axes.set_xscale("log", base=2)
     axes.set_xticks([1, 2, 4, 8, 16, 32], [1, 2, 4, 8, 16, 32])
     axes.set(xlabel="heads h, each of width d_model / h", ylabel=label)
@@ -794,7 +794,7 @@ for groups, size in sizes.items():
 # bytes a number are half precision.
 
 # %%
-figure = NotebookFigure(figsize=(9, 2.6), layout="constrained")
+figure = NotebookFigure(figsize=(9, 3), layout="constrained")
 axes = figure.subplots()
 thousands = torch.arange(0, 33)
 names = {64: "64 groups: one for each head", 8: "8 groups", 1: "1 group: multi-query"}
@@ -802,7 +802,10 @@ for (groups, size), colour in zip(sizes.items(), LINE_COLOURS):
     gibibytes = 1000 * thousands * size / 2**30
     axes.plot(thousands, gibibytes, color=colour, linewidth=2.5)
     axes.annotate(names[groups], (32, gibibytes[-1]), (6, -2), textcoords="offset points", color=colour)
-axes.set(xlabel="text so far (thousands of tokens)", ylabel="cache (GiB)", xlim=(0, 48), xticks=range(0, 33, 8))
+axes.set(xlabel="text so far (thousands of tokens)", ylabel="cache (GiB)", xticks=range(0, 33, 8))
+axes.set(xlim=(0, 46), ylim=(0, 86))
+axes.spines[["top", "right"]].set_visible(False)
+axes.spines["bottom"].set_bounds(0, 32)
 figure.suptitle("Eight groups in place of 64 heads: an eighth of the cache")
 figure
 

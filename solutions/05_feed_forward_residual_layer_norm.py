@@ -102,8 +102,8 @@ for d_model in (4, 16, 64, 512):
 # A factor that depends on nothing but the width can be made up for by the gain, so a model trained with the wrong
 # variance works; it just is another model, and weights from elsewhere do not fit it.
 #
-# **Why is ε inside the root?** A position may hold equal numbers, with variance 0. The result is 0/√ε = 0 either way;
-# the gradient is not the same, because the root is infinitely steep at 0.
+# **Why is ε inside the root?** A position may hold equal numbers, with variance 0. The result is 0 either way, 0/√ε or
+# 0/ε; the gradient is not the same, because the root is infinitely steep at 0.
 
 # %%
 def gradient_at_equal_numbers(divisor):
@@ -138,7 +138,7 @@ def layer_norm_by_loop(x, gain, bias, epsilon=1e-5):
 # Difficulty 2 · 20 minutes · 3 points.
 #
 # A module for any number of leading axes, without a loop. `nn.Parameter(torch.ones(d_model))` makes a parameter that
-# starts at 1. Call the two `gain` and `bias`, and keep ε. The module's own `nn.LayerNorm` is not allowed here.
+# starts at 1. Call the two `gain` and `bias`, and keep ε. PyTorch's own `nn.LayerNorm` is not allowed here.
 
 # %%
 # Exercise 5.1: layer norm
@@ -231,8 +231,8 @@ with house_style():
 figure
 
 # %% [markdown]
-# The control: one sentence of three words, once alone, once padded to six, once beside another sentence. We compare
-# what its own three words become.
+# The test: one sentence of three words, once alone, once padded to six, once beside another sentence whose numbers lie
+# around 2 in place of 0. We compare what its own three words become.
 
 # %%
 torch.manual_seed(1)
@@ -473,10 +473,11 @@ print(f"without it {feed_forward:,} parameters would do what {512 * 512 + 512:,}
 # come ready for `conv1d`.
 
 # %%
-# Exercise 5.4: two convolutions of width 1
 from torch.nn import functional as F
 
 
+# %%
+# Exercise 5.4: two convolutions of width 1
 def as_convolutions(x, inner_weight, inner_bias, outer_weight, outer_bias):
     """The feed-forward network as two convolutions over the sentence, each of width 1 (§3.3).
 
@@ -590,7 +591,7 @@ assert len(dropouts) == 6 * 2 + 6 * 3 + 1
 # ## See: what the inner units do
 #
 # A column of W_1 is a pattern that is looked for, the row of W_2 that belongs to it is what is written when it is found
-# (Geva et al. 2021 call them keys and values). In a fresh network a unit fires at half of all positions on average. We
+# (Geva et al. 2021 call them keys and values). In a fresh network a unit fires at about half of all positions. We
 # train a small translator of your modules for some seconds and count again.
 
 # %% tags=["machine"]
@@ -636,7 +637,7 @@ with house_style():
         axes.hist(share.tolist(), bins=[i / 25 for i in range(26)], color=colour, alpha=0.8)
         axes.text(at, 22, f"{name}: {share.mean():.0%} on average", color=colour, ha="center")
     axes.set(xlabel="share of words at which a unit fires", ylabel="units (of 128)", xlim=(0, 1), ylim=(0, 26))
-    figure.suptitle("Training makes the inner units choosy", weight="bold")
+    figure.suptitle("After training the inner units of this layer fire at fewer words", weight="bold")
 figure
 
 # %% [markdown]
@@ -749,10 +750,10 @@ assert both["post-norm", 12][0, 0] > 0.4 * both["post-norm", 12][0, -1]
 print(f"a post-norm decoder of 12 layers: {1 / fading:.0f}-fold less at its first layer than at its last")
 
 # %% [markdown]
-# **Verdict: holds for pre-norm, and for a post-norm encoder. A post-norm decoder fades: five- to sixfold at the
-# paper's N = 6, more than thirtyfold at 12.** Why there, and not in the encoder? By Exercise 5.2 a norm on the stream divides the gradient by σ. But
-# the sub-layer before it hands something back as well, and it is the sum that counts. So we ask each wrapper how much
-# of the gradient it passes on, and take the geometric mean over the layers.
+# **Verdict: holds for pre-norm, and for a post-norm encoder. A post-norm decoder fades: in this narrow model five- to
+# sixfold at the paper's N = 6, more than thirtyfold at 12.** Why there, and not in the encoder? By Exercise 5.2 a norm
+# on the stream divides the gradient by σ. But the sub-layer before it hands something back as well, and it is the sum
+# that counts. So we ask each wrapper how much of the gradient it passes on, and take the geometric mean over the layers.
 
 # %% tags=["machine"]
 def passed_on(kind, layers=12):
@@ -927,8 +928,8 @@ assert all(max(final_losses("pre", 1, rate)) < min(final_losses("post", 80, rate
 # **Verdict: holds here, for 240 updates of a narrow model.** At a low rate neither form needs warm-up. From 0.001 on
 # post-norm does; without it, at 0.002 and 0.004 all six runs end no better than by word frequencies alone, and at 0.004
 # the 80 updates of warm-up are too few as well. Pre-norm is better *without* up to 0.002, having made more large steps
-# in the same time; at 0.004 warm-up begins to pay there too. So "needs no warm-up" means: tolerates far higher rates
-# from the first update on.
+# in the same time; at 0.004 it is no longer, and the seeds of the two overlap. So "needs no warm-up" means: tolerates
+# higher rates from the first update on, here four times those at which post-norm begins to need it.
 #
 # This does not show that post-norm loses in the end: with warm-up and patience the paper trained it to its results. Nor
 # does it show why Adam, which undoes the size of gradients, does not help. Liu et al. (2020) point to the first steps:
@@ -939,7 +940,7 @@ assert all(max(final_losses("pre", 1, rate)) < min(final_losses("post", 80, rate
 #
 # **Pre-norm** is what most models since GPT-2 do. **RMSNorm** (Zhang and Sennrich 2019) leaves out the mean and the
 # bias: x / √(mean of x² + ε) · γ. Dividing is what keeps the stream's size in hand; subtracting the mean turned out
-# to be dispensable, and one pass over the numbers is saved. Llama, T5 and most others have it.
+# to be dispensable, and its work is saved. T5, Llama and many others have it.
 #
 # ### Exercise 5.6 · RMSNorm (optional)
 #

@@ -73,26 +73,32 @@ predict("6.d")
 # One position of width 2, x = (1, 3), through an encoder layer with pen and paper. Suppose the attention gives (2, −2):
 # the sum is (3, 1), and its layer norm is (1, −1), since the mean is 2 and the standard deviation 1. Suppose the
 # feed-forward network then gives (0, 4): the sum is (1, 3), its norm (−1, 1).
+#
+# This layer and the stack further down are built of what you passed in chapters 04 and 05. Where something is missing,
+# the course's own stands in for it, and the cell says so.
 
 # %%
 from torch import nn
-from utils.transformer import FeedForward, LayerNorm, MultiHeadAttention, Residual
+from utils.exercises import yours
 
-x, attended, transformed = torch.tensor([[1.0, 3.0], [2.0, -2.0], [0.0, 4.0]])
+MultiHeadAttention, LayerNorm, FeedForward, Residual = yours("4.4", "5.1", "5.3", "5.5")
+
+# %%
+x, attended, transformed = torch.tensor([[1.0, 3.0], [2.0, -2.0], [0.0, 4.0]])[:, None, None]  # (1, 1, 2) each
 norm = LayerNorm(2)
 after_attention = norm(x + attended)
 after_both = norm(after_attention + transformed)
-print("after the attention   ", [round(number, 3) for number in after_attention.tolist()])
-print("after the feed-forward", [round(number, 3) for number in after_both.tolist()])
+print("after the attention   ", [round(number, 3) for number in after_attention.flatten().tolist()])
+print("after the feed-forward", [round(number, 3) for number in after_both.flatten().tolist()])
 
 # %% [markdown]
-# The `Residual` of chapter 05 does one of these two steps. It is called with x and a *function* for the sub-layer,
+# Your `Residual` of chapter 05 does one of these two steps. It is called with x and a *function* for the sub-layer,
 # since it has to decide what the sub-layer gets: x itself (post-norm), or the norm of x (pre-norm).
 
 # %%
-first, second = Residual(LayerNorm(2), dropout=0.0), Residual(LayerNorm(2), dropout=0.0)
+first, second = Residual(LayerNorm(2), 0.0), Residual(LayerNorm(2), 0.0)  # without dropout
 by_residuals = second(first(x, lambda y: attended), lambda y: transformed)
-assert torch.equal(by_residuals, after_both)
+assert torch.allclose(by_residuals, after_both)
 print("two residuals give the same")
 
 # %% [markdown]
@@ -193,12 +199,13 @@ hint("6.2")
 # %% [markdown]
 # ## Stacks: a loop
 #
-# A stack is a loop over layers; each has weights of its own. Here are two of your decoder layers, built from parts:
+# A stack is a loop over layers; each has weights of its own. Here are two of your decoder layers, built from your
+# parts of chapters 04 and 05:
 
 # %%
 def decoder_layer(d_model=16, heads=4, d_ff=32):
     """One layer of your own, with fresh weights."""
-    residuals = [Residual(LayerNorm(d_model), dropout=0.0) for _ in range(3)]
+    residuals = [Residual(LayerNorm(d_model), 0.0) for _ in range(3)]
     attentions = MultiHeadAttention(d_model, heads), MultiHeadAttention(d_model, heads)
     return DecoderLayer(*attentions, FeedForward(d_model, d_ff), residuals)
 
@@ -313,10 +320,7 @@ print(pairs[1], decoder_input[1].tolist(), wanted[1].tolist(), sep="\n")
 # stands at the end, and nobody looks ahead. (Padding itself may look at words; nothing is predicted from it.)
 
 # %%
-from utils.exercises import yours
-from utils.transformer import padding_mask
-
-causal_mask = yours("3.3")
+padding_mask, causal_mask = yours("1.3", "3.3")
 
 # %% [markdown]
 # ### Exercise 6.4 · The whole model
@@ -600,25 +604,26 @@ assert ranges["big"][1] < ranges["base"][0]
 # Where do they all lie?
 
 # %%
-from utils.plots.style import NotebookFigure
+from utils.plots.style import NotebookFigure, house_style
 from utils.transformer import parameter_counts
 
 colours = {"embeddings": "#0072b2", "attentions": "#d55e00", "feed-forward": "#009e73", "layer norms": "#5f5f5f"}
-figure = NotebookFigure(figsize=(9, 2.5), layout="constrained")
-axes = figure.subplots()
-for row, (name, sizes) in enumerate((("big", BIG), ("base", BASE))):
-    counts, left = parameter_counts(sizes), 0.0
-    for part, colour in colours.items():
-        millions = sum(n for key, n in counts.items() if part.rstrip("s") in key.replace(" and output", "")) / 1e6
-        share = millions / sum(counts.values()) * 1e8
-        axes.barh(row, share, left=left, color=colour)
-        print(f"{name:5} {part:13} {millions:7.2f} million {share:5.2f} %")
-        if share > 1:
-            text = f"{part}\n{millions:.1f} M"
-            axes.text(left + share / 2, row, text, ha="center", va="center", color="white", fontsize=9)
-        left += share
-axes.set(yticks=[0, 1], yticklabels=["big", "base"], xlabel="share of all parameters (%)", xlim=(0, 100))
-axes.set_title("Feed-forward networks hold the largest share of the parameters", loc="left", fontweight="bold")
+with house_style():
+    figure = NotebookFigure(figsize=(9, 2.5), layout="constrained")
+    axes = figure.subplots()
+    for row, (name, sizes) in enumerate((("big", BIG), ("base", BASE))):
+        counts, left = parameter_counts(sizes), 0.0
+        for part, colour in colours.items():
+            millions = sum(n for key, n in counts.items() if part.rstrip("s") in key.replace(" and output", "")) / 1e6
+            share = millions / sum(counts.values()) * 1e8
+            axes.barh(row, share, left=left, color=colour)
+            print(f"{name:5} {part:13} {millions:7.2f} million {share:5.2f} %")
+            if share > 1:
+                text = f"{part}\n{millions:.1f} M"
+                axes.text(left + share / 2, row, text, ha="center", va="center", color="white", fontsize=9)
+            left += share
+    axes.set(yticks=[0, 1], yticklabels=["big", "base"], xlabel="share of all parameters (%)", xlim=(0, 100))
+    axes.set_title("Feed-forward networks hold the largest share of the parameters", loc="left", fontweight="bold")
 figure
 
 # %% [markdown]
@@ -704,20 +709,21 @@ assert curves[0.0][-1] < 0.03 and 0 < curves[epsilon][-1] - floor < 0.06 and set
 print(f"entropy of the smoothed target: {floor:.4f} nats")
 
 # %%
-figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
-axes = figure.subplots()
-for (smoothing, losses), colour in zip(curves.items(), ("#0072b2", "#d55e00")):
-    axes.plot(range(1, len(losses) + 1), losses, color=colour)
-    axes.text(121, losses[-1], f"ε = {smoothing}", color=colour, va="bottom")
-axes.axhline(floor, color="#d55e00", linestyle="--", linewidth=1)
-axes.text(132, floor - 0.08, "dashed: entropy of the smoothed target", color="#d55e00", ha="right", va="top")
-axes.set(xlabel="update", ylabel="loss (nats per token)", xlim=(0, 132), ylim=(-0.1, 7))
-axes.set_title("One batch is learnt by heart; smoothing puts a floor under the loss", loc="left", fontweight="bold")
+with house_style():
+    figure = NotebookFigure(figsize=(9, 3.2), layout="constrained")
+    axes = figure.subplots()
+    for (smoothing, losses), colour in zip(curves.items(), ("#0072b2", "#d55e00")):
+        axes.plot(range(1, len(losses) + 1), losses, color=colour)
+        axes.text(121, losses[-1], f"ε = {smoothing}", color=colour, va="bottom")
+    axes.axhline(floor, color="#d55e00", linestyle="--", linewidth=1)
+    axes.text(62, floor - 0.1, "dashed: entropy of the smoothed target", color="#d55e00", va="top")
+    axes.set(xlabel="update", ylabel="loss (nats per token)", xlim=(0, 132), ylim=(-0.1, 7))
+    axes.set_title("One batch is learnt by heart; smoothing puts a floor under the loss", loc="left", fontweight="bold")
 figure
 
 # %% [markdown]
-# A loss of 0.9 with smoothing and one of nearly 0 without are equally good here: both models write every sentence.
-# Losses with different ε cannot be compared.
+# A loss just above the floor with smoothing and one of nearly 0 without are equally good here: both models write every
+# sentence. Losses with different ε cannot be compared.
 
 # %% [markdown]
 # ## Test the claim: it takes the shift *and* the mask
@@ -741,18 +747,20 @@ for shifted in (True, False):
         print(f"{wiring:18} loss {losses[-1]:.3f}, {results[wiring][1]:2} of 32 written")
 
 # %%
-figure = NotebookFigure(figsize=(9, 2.4), layout="constrained")
-losses, sentences = figure.subplots(1, 2, sharey=True)
-for row, (wiring, (loss, count)) in enumerate(results.items()):
-    colour = "#0072b2" if wiring == "shift, mask" else "#d55e00"
-    losses.barh(row, loss, color=colour)
-    sentences.barh(row, count, color=colour)
-    sentences.text(count + 0.5, row, str(count), color=colour, va="center")
-    print(f"{wiring:18} writes {count:2} of 32 sentences")
-losses.invert_yaxis()  # of both panels
-losses.set(yticks=range(4), yticklabels=results, xlabel="training loss (nats per token)", xlim=(0, 0.02))
-sentences.set(xlabel="sentences written to the letter, of 32", xlim=(0, 36))
-figure.suptitle("Four wirings learn the batch equally well; one of them can write it", fontweight="bold")
+with house_style():
+    figure = NotebookFigure(figsize=(9, 2.4), layout="constrained")
+    losses, sentences = figure.subplots(1, 2, sharey=True)
+    for row, (wiring, (loss, count)) in enumerate(results.items()):
+        colour = "#0072b2" if wiring == "shift, mask" else "#d55e00"
+        losses.barh(row, loss, color=colour)
+        sentences.barh(row, count, color=colour)
+        sentences.text(count + 0.5, row, str(count), color=colour, va="center")
+        print(f"{wiring:18} writes {count:2} of 32 sentences")
+    losses.invert_yaxis()  # of both panels
+    losses.set(yticks=range(4), yticklabels=results, xlabel="training loss (nats per token)", xlim=(0, 0.02))
+    losses.set_xticks([0, 0.005, 0.01, 0.015, 0.02], ["0", "0.005", "0.01", "0.015", "0.02"])
+    sentences.set(xlabel="sentences written to the letter, of 32", xlim=(0, 36))
+    figure.suptitle("Four wirings learn the batch equally well; one of them can write it", fontweight="bold")
 figure
 
 # %%
@@ -803,7 +811,7 @@ print("the leaking model has the lower training loss, and less than half the val
 # Write source and target one behind the other, as one sequence, and ask who sees whom. The square of the answer falls
 # into four blocks: source sees source, source sees target, target sees source, target sees target.
 #
-# * **Encoder-only**: everyone sees everyone. Good for reading (tagging, searching), useless for writing.
+# * **Encoder-only**: everyone sees everyone. Made for reading (tagging, searching), not for writing word by word.
 # * **Decoder-only**: everyone sees what stands before. The source is read in one direction only, like the rest.
 # * **Encoder–decoder**: the source sees all of itself and nothing of the target; the target sees the whole source and
 #   its own past.
@@ -840,20 +848,22 @@ hint("6.7")
 
 # %%
 words = "the dog sleeps END BEGIN der Hund schläft".split()
-figure = NotebookFigure(figsize=(9, 4.1), layout="constrained")
-for axes, family in zip(figure.subplots(1, 3), ("encoder-only", "decoder-only", "encoder-decoder")):
-    mask = family_mask(family, 4, 4)
-    shade = 0.3 * mask + 0.7 * (mask & ~mask.tril())  # darker: what stands later is seen
-    axes.imshow(shade, cmap="Blues", vmin=0, vmax=1.3)
-    axes.hlines([3.5], -0.5, 7.5, color="#222222", linewidth=1)
-    axes.vlines([3.5], -0.5, 7.5, color="#222222", linewidth=1)
-    axes.set_xticks(range(8), words, rotation=90)
-    axes.set_yticks(range(8), words if family == "encoder-only" else [])
-    axes.tick_params(length=0)
-    axes.set(title=f"{family}: {int(mask.sum())} pairs", xlabel="key")
-    print(f"{family:16} {int(mask.sum())} of 64 pairs, {int((mask & ~mask.tril()).sum())} of them look ahead")
-figure.axes[0].set_ylabel("query")
-figure.suptitle("Who sees whom: lines part source and target, dark cells look ahead", fontweight="bold")
+with house_style():
+    figure = NotebookFigure(figsize=(9, 4.1), layout="constrained")
+    for axes, family in zip(figure.subplots(1, 3), ("encoder-only", "decoder-only", "encoder-decoder")):
+        mask = family_mask(family, 4, 4)
+        shade = 0.3 * mask + 0.7 * (mask & ~mask.tril())  # darker: what stands later is seen
+        axes.imshow(shade, cmap="Blues", vmin=0, vmax=1.3)
+        axes.hlines([3.5], -0.5, 7.5, color="#222222", linewidth=1)
+        axes.vlines([3.5], -0.5, 7.5, color="#222222", linewidth=1)
+        axes.set_xticks(range(8), words, rotation=90)
+        axes.set_yticks(range(8), words if family == "encoder-only" else [])
+        axes.tick_params(length=0)
+        axes.grid(False)
+        axes.set(title=f"{family}: {int(mask.sum())} pairs", xlabel="key")
+        print(f"{family:16} {int(mask.sum())} of 64 pairs, {int((mask & ~mask.tril()).sum())} of them look ahead")
+    figure.axes[0].set_ylabel("query")
+    figure.suptitle("Who sees whom: lines part source and target, dark cells look ahead", fontweight="bold")
 figure
 
 # %% [markdown]
@@ -869,8 +879,8 @@ figure
 # language models are decoder-only: one stack, one kind of data, and every token of a text is a training example. Speech
 # recognisers and many translators still have an encoder.
 #
-# Is the encoder worth its parameters? At equal parameters the two do not cost the same: in an encoder–decoder each
-# token passes through one half of the weights, in a single stack through all of them.
+# Is the encoder worth its parameters? At equal parameters the two do not cost the same: in an encoder–decoder a token
+# passes through the stack of its own side, in a single stack every token through all the weights.
 
 # %%
 d = 64
@@ -907,14 +917,15 @@ for family, scores in bleu.items():
     print(f"{family:16} BLEU", *(f"{score:5.1f}" for score in scores), f"  {mean_seconds:4.0f} s of CPU each")
 
 # %%
-figure = NotebookFigure(figsize=(9, 2.2), layout="constrained")
-axes = figure.subplots()
-for row, (family, scores) in enumerate(bleu.items()):
-    axes.plot(scores, [row] * len(scores), "o", color=("#0072b2", "#009e73", "#d55e00")[row], markersize=8)
-    print(f"{family:16} mean BLEU {sum(scores) / len(scores):.1f}")
-axes.set(yticks=range(3), yticklabels=bleu, ylim=(2.5, -0.5), xticks=range(40, 66, 5))
-axes.set_xlabel("BLEU on 500 test sentences, a dot a seed")
-axes.set_title("At equal parameters the two stacks translate best here", loc="left", fontweight="bold")
+with house_style():
+    figure = NotebookFigure(figsize=(9, 2.2), layout="constrained")
+    axes = figure.subplots()
+    for row, (family, scores) in enumerate(bleu.items()):
+        axes.plot(scores, [row] * len(scores), "o", color=("#0072b2", "#009e73", "#d55e00")[row], markersize=8)
+        print(f"{family:16} mean BLEU {sum(scores) / len(scores):.1f}")
+    axes.set(yticks=range(3), yticklabels=bleu, ylim=(2.5, -0.5), xticks=range(40, 66, 5))
+    axes.set_xlabel("BLEU on 500 test sentences, a dot a seed")
+    axes.set_title("At equal parameters the two stacks translate best here", loc="left", fontweight="bold")
 figure
 
 # %% [markdown]

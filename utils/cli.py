@@ -185,6 +185,23 @@ def record(
     console.print(f"written {record_run(find_run(run), out, replace)}")
 
 
+@app.command(context_settings={"allow_extra_args": True, "ignore_unknown_options": True})
+def lab(
+    context: typer.Context,
+    check: Annotated[bool, typer.Option("--check", help="only say whether this machine is fit for the course")] = False,
+) -> None:
+    """Open the course in JupyterLab; further options are JupyterLab's own."""
+    from utils.commands.lab import open_lab
+
+    if check:
+        from utils.commands.machine import check_machine
+
+        problems = check_machine(partial(console.print, markup=False))
+        console.print("All is well: python -m utils lab." if not problems else f"Things to mend: {problems}.")
+        raise typer.Exit(min(problems, 1))
+    raise typer.Exit(open_lab(context.args))
+
+
 @app.command()
 def build(
     chapters: Annotated[list[str] | None, typer.Argument(help="numbers such as 03; all by default")] = None,

@@ -62,7 +62,7 @@ WRONG_0_1 = {
     "sum to the width": (lambda s: right(s) * s.size(-1), None),
     "half the weights": (lambda s: right(s) / 2, "0.5 times"),
     "smoothed": (lambda s: right(s) + 1e-3, None),
-    "epsilon below": (lambda s: (e := s.exp()) / (e.sum(-1, keepdim=True) + 1e-9), "overflows"),
+    "epsilon below": (lambda s: (e := s.exp()) / (e.sum(-1, keepdim=True) + 1e-9), "infinite in float32"),
     "squares": (lambda s: s**2 / (s**2).sum(-1, keepdim=True), None),
     "absolute scores": (lambda s: s.abs() / s.abs().sum(-1, keepdim=True), None),
     "relu": (lambda s: s.relu() / s.relu().sum(-1, keepdim=True), None),

@@ -39,7 +39,7 @@ WRONG_4_5 = {
     "the other length": (lambda t, s, d, h, k, v, bias=True: counts(s, s, d, h, k, v, bias), "more keys than queries"),
     "lengths exchanged, output alone": (
         with_multiplications(lambda t, s, d, h, k, v: d * h * (t * k + s * k + 2 * s * v) + h * t * s * (k + v)),
-        "more keys than queries",
+        "one output for each query",
     ),
     "biases of the model's width": (
         with_parameters(lambda t, s, d, h, k, v, bias: counts(t, s, d, h, k, v, False)[0] + bias * 4 * d),

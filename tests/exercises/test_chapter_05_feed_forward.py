@@ -100,6 +100,7 @@ WRONG_5_3 = {
     "no return": (network(lambda self, x: None), "return"),
     "leaky ReLU": (network(lambda self, x: self.down(F.leaky_relu(self.up(x), 0.1))), None),
     "ReLU6": (network(lambda self, x: self.down(F.relu6(self.up(x) * 4) / 4)), None),
+    "ReLU6 as it is": (network(lambda self, x: self.down(F.relu6(self.up(x)))), None),
     "SiLU": (network(lambda self, x: self.down(F.silu(self.up(x)))), None),
     "min for max": (network(lambda self, x: self.down(self.up(x).clamp(max=0))), None),
     "softmax inside": (network(lambda self, x: self.down(self.up(x).softmax(-1))), None),

@@ -96,7 +96,13 @@ def called_twice(n, d, x, s, pre):
     return x + d(s(n(s(n(x))))) if pre else n(x + d(s(s(x))))
 
 
+def both_computed(n, d, x, s, pre):
+    post_form, pre_form = n(x + d(s(x))), x + d(s(n(x)))
+    return pre_form if pre else post_form
+
+
 WRONG_5_5 = {
+    "both computed": (both(both_computed), "called twice"),
     "no return": (wrapper(lambda self, x, sublayer: None), "return"),
     "changes x": (wrapper(changing), "`x`"),
     "own layer norm": (OwnNorm, None),
@@ -122,10 +128,38 @@ WRONG_5_5 = {
         wrapper(lambda self, x, s: Wrapper.forward(self, x, s) if self.training else x), "evaluation mode",
     ),
     "post-norm dropped": (
-        both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else d(n(x + s(x)))), "nearly 1",
+        both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else d(n(x + s(x)))), "post-norm your dropout comes after",
     ),
-    "only post-norm drops": (both(lambda n, d, x, s, pre: x + s(n(x)) if pre else n(x + d(s(x)))), "nearly 1"),
-    "only pre-norm drops": (both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else n(x + s(x))), "nearly 1"),
+    "only post-norm drops": (
+        both(lambda n, d, x, s, pre: x + s(n(x)) if pre else n(x + d(s(x)))), "With pre-norm your dropout is never",
+    ),
+    "only pre-norm drops": (
+        both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else n(x + s(x))), "With post-norm your dropout is never",
+    ),
+    "dropout after the norm": (
+        both(lambda n, d, x, s, pre: x + s(d(n(x))) if pre else d(n(x + s(x)))), "right after the norm, in both",
+    ),
+    "pre-norm dropped after the norm": (
+        both(lambda n, d, x, s, pre: x + s(d(n(x))) if pre else n(x + d(s(x)))), "goes into the sub-layer",
+    ),
+    "pre-norm's sum dropped": (
+        both(lambda n, d, x, s, pre: d(x + s(n(x))) if pre else n(x + d(s(x)))), "pre-norm you drop from the sum",
+    ),
+    "no x": (both(lambda n, d, x, s, pre: d(s(n(x))) if pre else n(d(s(x)))), "x itself is missing"),
+    "no x, no dropout": (both(lambda n, d, x, s, pre: s(n(x)) if pre else n(s(x))), "x itself is missing"),
+    "no x in post-norm": (both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else n(d(s(x)))), "x itself is missing"),
+    "x plus norm of the sub-layer": (both(lambda n, d, x, s, pre: x + n(s(x))), "Whatever `norm` says"),
+    "x plus norm, in post-norm": (
+        both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else x + d(n(s(x)))), "§3.1 normalises the sum",
+    ),
+    "x plus norm, in pre-norm": (
+        both(lambda n, d, x, s, pre: x + d(n(s(x))) if pre else n(x + d(s(x)))), "The norm comes before it",
+    ),
+    "post-norm bare": (both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else x + d(s(x))), "norm of the whole sum"),
+    "pre-norm bare": (both(lambda n, d, x, s, pre: x + d(s(x)) if pre else n(x + d(s(x)))), "gets `normalise(x)`"),
+    "norm of x alone": (
+        both(lambda n, d, x, s, pre: x + d(s(n(x))) if pre else n(x) + d(s(x))), "around the whole sum",
+    ),
     "sub-layer detached": (
         both(lambda n, d, x, s, pre: x + d(s(n(x)).detach()) if pre else n(x + d(s(x).detach()))), "gradient",
     ),

@@ -67,7 +67,26 @@ def early_end(target):
     return nn.utils.rnn.pad_sequence([torch.tensor(row, dtype=target.dtype) for row in rows], True), target
 
 
+def begun_whole(target):
+    return nn.functional.pad(target, (1, 0), value=BEGIN)
+
+
+def no_end(tokens):
+    return torch.where(tokens == END, PADDING, tokens)
+
+
 WRONG_6_3 = {
+    "idiom": (lambda t: (t[:, :-1], t[:, 1:]), "never predicted"),
+    "idiom, END out": (lambda t: (no_end(t[:, :-1]), t[:, 1:]), "never predicted"),
+    "idiom on BEGIN and target": (lambda t: (begun_whole(t)[:, :-1], begun_whole(t)[:, 1:]), "END stands in"),
+    "input one longer": (lambda t: (begun_whole(t), t), "one longer than what it is to say"),
+    "input one longer, END out": (lambda t: (no_end(begun_whole(t)), t), "one longer than what it is to say"),
+    "both one longer": (lambda t: (begun_whole(t), nn.functional.pad(t, (0, 1))), "a column longer than the target"),
+    "both one longer, END out": (
+        lambda t: (no_end(begun_whole(t)), nn.functional.pad(t, (0, 1))),
+        "a column longer than the target",
+    ),
+    "END put behind": (lambda t: (begun_whole(t), nn.functional.pad(t, (0, 1), value=END)), "has one already"),
     "rolled": (rolled, "END"),
     "end becomes begin": (end_becomes_begin, None),
     "padding becomes end": (padding_becomes_end, None),

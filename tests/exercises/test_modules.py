@@ -95,6 +95,34 @@ def test_matrices_the_other_way_round_are_filled_too(made_module):
     assert examine(made_module(FeedForward, cases), BackToFront).passed
 
 
+class GainDetached(OtherNames):
+    def forward(self, x):
+        return nn.functional.layer_norm(x, self.a.shape, self.a.detach(), self.b)
+
+
+class FirstDetached(BackToFront):
+    def forward(self, x):
+        return (x @ self.first.detach() + self.bias_1).relu() @ self.second + self.bias_2
+
+
+class BiasFrozen(BackToFront):
+    def __init__(self, d_model, d_ff):
+        super().__init__(d_model, d_ff)
+        self.bias_2.requires_grad_(False)
+
+
+def test_gradients_of_parameters_are_asked_for_in_every_way_of_filling(made_module):
+    def cases(generator):
+        return [Case("small", (normal(generator, 2, 4),), build=(4, 6), gradients=True)]
+
+    exercise = made_module(FeedForward, cases)
+    assert examine(exercise, BackToFront).passed
+    for cut_off in (FirstDetached, BiasFrozen):
+        assert not examine(exercise, cut_off).passed
+    norm = made_module(LayerNorm, norm_cases)
+    assert "no gradient flows back to `gain`" in examine(norm, GainDetached).message
+
+
 def test_several_inputs_and_results_of_a_module(made_module):
     def cases(generator):
         x, mask = normal(generator, 2, 3, 8), torch.ones(3, 3, dtype=torch.bool).tril()

@@ -101,7 +101,9 @@ def like(value, make):
         return make(value)
     if isinstance(value, tuple | list):
         return type(value)(like(part, make) for part in value)
-    return value
+    if isinstance(value, bool | int | float):
+        return make(torch.tensor(value)).item()
+    return None  # a word, an unknown thing: there is no number to guess
 
 
 GUESSES = {

@@ -87,10 +87,10 @@ def test_the_readme_names_each_chapter_and_the_makefile_has_its_target(bundle):
     assert "[09 · Halving (§9.9)](chapters/09_halving.ipynb)" in readme and "make lab" in readme
     assert "solutions" not in readme and "make test" not in readme
     makefile = (bundle / "Makefile").read_text(encoding="utf-8")
-    assert "\nlab: .venv/.ready\n\tJUPYTER" in makefile and "requirements-dev" not in makefile
+    assert "\nlab: .venv/.ready\n\t$(BIN)/python -m utils lab" in makefile and "requirements-dev" not in makefile
     if shutil.which("make"):
         done = subprocess.run(["make", "-n", "lab"], cwd=bundle, capture_output=True, text=True)
-        assert done.returncode == 0 and "/lab/tree/chapters/09_halving.ipynb" in done.stdout, done.stderr
+        assert done.returncode == 0 and "-m utils lab" in done.stdout, done.stderr
 
 
 def test_the_bundles_command_line_works(bundle):

@@ -16,6 +16,7 @@ from utils.exercises.structure import leaves, tensors
 from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, usual_state
 
 RANDOM_STATE, MODE = "the random state", ".training"  # how what was changed is named, beside the inputs' own names
+TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
 class Largest(TorchDispatchMode):
@@ -150,12 +151,15 @@ def _called(
     value = call(*arguments, **keywords)
     untouched = input_names(form, case)
     damaged = _damaged(untouched, names)
-    damaged += tuple(name for name in names if _plain_leaves(names[name]) != _plain_leaves(untouched[name]))
+    damaged += tuple(name for name in names if _grown(untouched[name], names[name]))
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
     gradients = None
     if case.gradients:
         gradients = _gradients(value, {**inputs, **filled, **shared}, seed)
+        if fill == TURNED:
+            found = {name: gradients[name] for name in filled if gradients[name] is not None}
+            gradients |= {name: gradient.t() for name, gradient in found.items() if gradient.dim() == 2}
         value = _detached(value)
     return Outcome(value, None, damaged, gradients)
 
@@ -168,6 +172,12 @@ def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
 def _plain_leaves(value: Any) -> dict[str, Any]:
     """What lists and dictionaries hold besides tensors and modules, under the way to it."""
     return {way: leaf for way, leaf in leaves(value) if isinstance(leaf, int | float | str | None)}
+
+
+def _grown(before: Any, after: Any) -> bool:
+    """Whether lists and dictionaries hold other plain things than before, or more tensors."""
+    had, has = (dict(_named_tensors({"": value})) for value in (before, after))
+    return _plain_leaves(before) != _plain_leaves(after) or not has.keys() <= had.keys()
 
 
 def _shared_parameters(given: tuple) -> dict[str, Tensor]:
@@ -221,10 +231,12 @@ def _gradients(value: Any, wanted: Mapping[str, Tensor], seed: int) -> dict[str,
         direction = torch.randn(tensor.shape, generator=generator, dtype=torch.float64).to(tensor.dtype)
         weighted.append((tensor * direction).sum())
     total = sum(weighted)
+    gradients: dict[str, Tensor | None] = dict.fromkeys(wanted)
     if not isinstance(total, Tensor) or not total.requires_grad:
-        return dict.fromkeys(wanted)
-    found = torch.autograd.grad(total, list(wanted.values()), allow_unused=True)
-    return dict(zip(wanted, found, strict=True))
+        return gradients
+    learning = {name: tensor for name, tensor in wanted.items() if tensor.requires_grad}  # the others get none
+    found = torch.autograd.grad(total, list(learning.values()), allow_unused=True)
+    return gradients | dict(zip(learning, found, strict=True))
 
 
 def _detached(value: Any) -> Any:
@@ -270,17 +282,18 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
     if way >= 3:
         return form.fills[way - 3](module, weights)
     own = dict(module.named_parameters())
+    turned = way == TURNED
     if way == 0 and {name: p.shape for name, p in own.items()} == {name: w.shape for name, w in weights.items()}:
         pairs = own
     else:
-        pairs = _paired(list(own.values()), weights, turned=way == 2)
+        pairs = _paired(list(own.values()), weights, turned)
     if pairs is None:
         return None
     with torch.no_grad():
         for name, parameter in pairs.items():
             weight = weights[name]
-            parameter.copy_(weight.t() if way == 2 and weight.dim() == 2 else weight)
-    return {} if way == 2 else pairs
+            parameter.copy_(weight.t() if turned and weight.dim() == 2 else weight)
+    return pairs
 
 
 def _paired(parameters: list[Tensor], weights: dict[str, Tensor], turned: bool) -> dict[str, Tensor] | None:

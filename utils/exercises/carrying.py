@@ -196,12 +196,13 @@ def parts_from(folder: Path | str | None = None, strict: bool = True) -> tuple[P
     """The parts of a model as the learner wrote them, and a sentence on each.
 
     folder: the learner's `my_transformer`, or the folder that holds it; unset: where check() keeps it.
-    Raises CourseError that lists what is missing, or with strict=False puts the course's own in its place.
+    Raises CourseError that lists what is missing, or with strict=False puts the course's own in its place: all of it
+    while nothing is passed yet.
     """
     folder = home() / PACKAGE if folder is None else Path(folder)
     if folder.name != PACKAGE and (folder / PACKAGE).is_dir():
         folder = folder / PACKAGE
-    if not folder.is_dir():
+    if strict and not folder.is_dir():
         raise CourseError(f"There is no {folder}: it comes into being when check() passes your first exercise.")
     chosen: dict[str, Callable] = {}
     told, missing = [], []

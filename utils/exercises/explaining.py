@@ -13,6 +13,7 @@ from torch import Tensor
 from utils.exercises.calling import Outcome, form_of, input_names, run_case
 from utils.exercises.declare import Case, Exercise, Misconception
 from utils.exercises.judging import alike, close
+from utils.exercises.structure import digits_apart
 from utils.exercises.surroundings import TooSlow, time_limit
 
 NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
@@ -43,8 +44,8 @@ def explanation_of(
     same_part = [pair for pair in wrong if pair[1].case.part == worst.case.part]
     told: list[tuple[Misconception, dict[int, bool]]] = []
     for misconception in exercise.misconceptions:
-        agreement = {index: _agrees(exercise, misconception, trial, seed + index) for index, trial in wrong}
-        if any(agreement.values()):
+        agreement = _agreement(exercise, misconception, wrong, same_part, seed)
+        if agreement is not None:
             told.append((misconception, agreement))
     for misconception, agreement in told:
         right = [(index, trial) for index, trial in tried if not trial.finding]
@@ -65,6 +66,20 @@ def explanation_of(
         return Explanation(None, _only_there(tried, wrong, worst), worst)
     sentence = _seen_from_outside(exercise, call, tried, wrong, worst, seed, fill)
     return Explanation(None, sentence, worst)
+
+
+def _agreement(
+    exercise: Exercise, misconception: Misconception, wrong: list, same_part: list, seed: int
+) -> dict[int, bool] | None:
+    """In which wrong cases the misconception agrees; None as soon as they are too few for it to be told."""
+    important = {index for index, _ in same_part}
+    agreement: dict[int, bool] = {}
+    for index, trial in same_part + [pair for pair in wrong if pair[0] not in important]:
+        agreement[index] = _agrees(exercise, misconception, trial, seed + index)
+        apart = {index for index, agrees in agreement.items() if not agrees}
+        if 3 * len(apart) > len(wrong) and apart & important:
+            return None
+    return agreement
 
 
 def explanation_of_property(
@@ -176,7 +191,8 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
                 continue
             if math.isclose(factor, -1, rel_tol=1e-4):
                 return f"Your {name}: the sign is wrong, and only the sign."
-            return f"Every number of your {name} is {factor:.4g} times the expected one."
+            factor = f"{factor:.{digits_apart(abs(factor), 1.0)}g}"
+            return f"Every number of your {name} is {factor} times the expected one."
     return ""
 
 

@@ -4,6 +4,7 @@ Everything here works on values alone, without the learner's code: the grader ju
 """
 
 import math
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -13,14 +14,14 @@ from torch import Tensor
 
 from utils.exercises.calling import MODE, RANDOM_STATE, Outcome
 from utils.exercises.declare import Case, Exercise
-from utils.exercises.structure import dtype_name, kind_of, leaves, plain, shown, tensors
+from utils.exercises.nearness import close, digits_to_differ
+from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves, plain, shown, tensors
 
 # From fundamental to subtle: of several findings the earliest is told.
 LEVELS = (
     "unwritten", "raised", "slow", "not a module", "weights", "nothing", "structure", "shape", "dtype", "device",
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
-TOLERANCE = {torch.float64: 1e-8, torch.float32: 5e-5, torch.bfloat16: 2e-2, torch.float16: 2e-3}
 SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
 
 
@@ -176,7 +177,9 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
             sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a number."
             return Finding("structure", sentence, got, expected)
         if not math.isclose(got, expected, rel_tol=case.tolerance or 1e-6, abs_tol=1e-9):
-            return Finding("values", f"{name} is {got:.6g}; expected is {expected:.6g}.", got, expected)
+            digits = max(6, digits_apart(got, expected))
+            sentence = f"{name} is {got:.{digits}g}; expected is {expected:.{digits}g}."
+            return Finding("values", sentence, got, expected)
         return None
     if expected is None:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
@@ -188,7 +191,8 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
         equal = bool(got == expected)
     except Exception:
         equal = False
-    sentence = f"{name} {_verb(name, 'is')} {shown(got)}; expected is {shown(expected)}."
+    digits = digits_to_differ(got, expected)
+    sentence = f"{name} {_verb(name, 'is')} {shown(got, digits)}; expected is {shown(expected, digits)}."
     return None if equal else Finding("values", sentence, got, expected)
 
 
@@ -228,8 +232,9 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         return None
     if got.dtype == torch.float64 and close(got, expected, SINGLE):
         sentence = (
-            f"{name} {_verb(name, 'is')} right to about seven digits only, though the inputs are float64: something in "
-            f"between is float32, such as a `torch.zeros(…)` without `dtype=`, or a `.float()`."
+            f"{name} {_verb(name, 'is')} right to about seven digits only{_where(got, expected)}, though the inputs "
+            f"are float64: something in between is float32, such as a `torch.zeros(…)` without `dtype=`, or a "
+            f"`.float()`."
         )
         return Finding("values", sentence, got, expected)
     return Finding(
@@ -266,26 +271,10 @@ def _where(got: Tensor, expected: Tensor) -> str:
     off = (got.double() - expected.double()).abs().nan_to_num(nan=math.inf, posinf=math.inf)
     at = [int(i) for i in torch.unravel_index(off.argmax(), got.shape)]
     have, want = got[tuple(at)].item(), expected[tuple(at)].item()
-    pattern = " (at {}: {:.4g}, expected {:.4g})" if isinstance(have, float) else " (at {}: {}, expected {})"
-    return pattern.format(at, have, want)
-
-
-def close(got: Tensor, expected: Tensor, tolerance: float | None = None) -> bool:
-    """Whether two tensors of one shape hold the same numbers, NaN being equal to NaN: to the letter for whole numbers
-    and truth values, else within a tolerance relative to the largest expected number.
-    """
-    got, expected = got.detach(), expected.detach()
-    if got.shape != expected.shape or got.device != expected.device:
-        return False
-    if not (got.is_floating_point() or expected.is_floating_point()):
-        return bool((got == expected).all())
-    tolerance = tolerance or max(TOLERANCE.get(got.dtype, 1e-6), TOLERANCE.get(expected.dtype, 1e-6))
-    got, expected = got.double(), expected.double()
-    finite = expected.isfinite()
-    scale = expected[finite].abs().max().item() if bool(finite.any()) else 1.0
-    near = (got - expected).abs() <= tolerance * scale + 1e-12
-    same = (got == expected) | (got.isnan() & expected.isnan())
-    return bool((torch.where(finite, near, same)).all())
+    if not isinstance(have, float):
+        return f" (at {at}: {have}, expected {want})"
+    digits = digits_apart(have, want)
+    return f" (at {at}: {have:.{digits}g}, expected {want:.{digits}g})"
 
 
 def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Finding | None:
@@ -315,6 +304,8 @@ def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
     """Whether two outcomes are the same, errors and damage included: how a misconception is recognised."""
     if (one.trouble is None) != (other.trouble is None):
         return False
+    if one.trouble is not None and one.trouble.kind == other.trouble.kind == "weights":  # whatever their names are
+        return sorted(_shapes(one.trouble.message)) == sorted(_shapes(other.trouble.message))
     if one.trouble is not None:
         return (one.trouble.kind, one.trouble.name, one.trouble.message) == (
             other.trouble.kind, other.trouble.name, other.trouble.message,
@@ -327,6 +318,11 @@ def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
     if len(mine) != len(theirs):
         return False
     return all(a == b and _alike_leaf(x, y, tolerance) for (a, x), (b, y) in zip(mine, theirs, strict=True))
+
+
+def _shapes(message: str) -> list[str]:
+    """The shapes that a message on parameters names: those of the answer, and those asked for."""
+    return re.findall(r"\([\d, ]*\)", message)
 
 
 def _same_gradients(one: Outcome, other: Outcome) -> bool:

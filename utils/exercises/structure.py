@@ -7,6 +7,7 @@ import torch
 from torch import Tensor
 
 SHOWN = 24  # numbers of a tensor that a message shows
+FEW_DIGITS, ALL_DIGITS = 4, 17  # significant digits that a number is shown with; 17 tell any two apart
 
 
 def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
@@ -50,14 +51,22 @@ def kind_of(value: Any) -> str:
     return f"{article} {type(value).__module__}.{name}" if type(value).__module__ == "numpy" else f"{article} {name}"
 
 
-def shown(value: Any) -> str:
+def digits_apart(one: float, other: float) -> int:
+    """How many digits it takes to see that two numbers differ, if they do; no fewer than numbers are shown with."""
+    for digits in range(FEW_DIGITS, ALL_DIGITS + 1):
+        if f"{one:.{digits}g}" != f"{other:.{digits}g}":
+            return digits
+    return FEW_DIGITS
+
+
+def shown(value: Any, digits: int = FEW_DIGITS) -> str:
     """A value in short: every number of a small tensor, shape and kind of a large one."""
     if isinstance(value, Tensor):
-        return _shown_tensor(value)
+        return _shown_tensor(value, digits)
     if isinstance(value, float):
-        return f"{value:.4g}"
+        return f"{value:.{digits}g}"
     if isinstance(value, tuple | list):
-        inside = ", ".join(shown(part) for part in value)
+        inside = ", ".join(shown(part, digits) for part in value)
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
     if isinstance(value, torch.nn.Module):
         return f"a {type(value).__name__}"
@@ -67,22 +76,22 @@ def shown(value: Any) -> str:
     return text if len(text) <= 200 else text[:200] + " …"
 
 
-def _shown_tensor(tensor: Tensor) -> str:
+def _shown_tensor(tensor: Tensor, digits: int) -> str:
     shape = "×".join(map(str, tensor.shape)) or "one number"
     kind = "" if tensor.dtype in (torch.float32, torch.int64, torch.bool) else f", {dtype_name(tensor.dtype)}"
     if tensor.device.type == "meta":
         return f"({shape}{kind}, on the device meta)"
     if tensor.numel() > SHOWN:
         return f"({shape}{kind}, too many to show)"
-    return f"({shape}{kind}) {_numbers(tensor.detach().cpu().tolist())}"
+    return f"({shape}{kind}) {_numbers(tensor.detach().cpu().tolist(), digits)}"
 
 
-def _numbers(nested: Any) -> str:
+def _numbers(nested: Any, digits: int) -> str:
     if isinstance(nested, list):
-        return "[" + ", ".join(_numbers(part) for part in nested) + "]"
+        return "[" + ", ".join(_numbers(part, digits) for part in nested) + "]"
     if isinstance(nested, bool):
         return str(nested)
-    return f"{nested:.4g}" if isinstance(nested, float) else str(nested)
+    return f"{nested:.{digits}g}" if isinstance(nested, float) else str(nested)
 
 
 def dtype_name(dtype: torch.dtype) -> str:

@@ -11,6 +11,7 @@ from utils.exercises.calling import Outcome, form_of, input_names
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.explaining import explanation_of, explanation_of_property
 from utils.exercises.judging import LEVELS, Finding, alike, judge
+from utils.exercises.nearness import digits_to_differ
 from utils.exercises.points import earned
 from utils.exercises.report import Item, Report, Smallest
 from utils.exercises.structure import shown, size
@@ -137,5 +138,6 @@ def _smallest(exercise: Exercise, trial: Trial) -> Smallest:
     compared = finding.got is not None or finding.expected is not None
     printed = trial.outcome.printed.strip()
     printed = printed if len(printed) <= 1000 else printed[:1000] + " …"
-    yours = shown(finding.got) if compared else ""
-    return Smallest(case.name, tuple(inputs), yours, shown(finding.expected) if compared else "", printed)
+    digits = digits_to_differ(finding.got, finding.expected, case.tolerance)
+    yours, expected = (shown(value, digits) if compared else "" for value in (finding.got, finding.expected))
+    return Smallest(case.name, tuple(inputs), yours, expected, printed)

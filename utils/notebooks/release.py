@@ -29,12 +29,8 @@ BIN := .venv/bin
 
 .PHONY: lab clean
 
-# Root (in a container) needs a word of consent.
-CONSENT := $(if $(filter 0,$(shell id -u)),--allow-root)
-
 lab: .venv/.ready
-	JUPYTER_CONFIG_PATH="$(CURDIR)/assets/jupyter$${JUPYTER_CONFIG_PATH:+:$$JUPYTER_CONFIG_PATH}" \\
-	$(BIN)/jupyter lab --LabApp.default_url=/lab/tree/$(firstword $(sort $(wildcard chapters/*.ipynb))) $(CONSENT) $(LAB_OPTIONS)
+	$(BIN)/python -m utils lab $(LAB_OPTIONS)
 
 # An interrupted run leaves .venv/.installing behind, and then the next one starts .venv afresh.
 .venv/.ready: requirements.txt constraints.txt
@@ -62,8 +58,10 @@ On Linux or macOS with Python 3.11 or later and make: `make lab`. Without make, 
 ```
 py -m venv .venv                              # Linux, macOS: python3 -m venv .venv
 .venv\\Scripts\\python -m pip install -r requirements.txt -c constraints.txt
-.venv\\Scripts\\python -m jupyter lab           # Linux, macOS: .venv/bin/python -m jupyter lab
+.venv\\Scripts\\python -m utils lab             # Linux, macOS: .venv/bin/python -m utils lab
 ```
+
+With `--check` behind it, the last command says whether the machine is fit for the course, and what to do if not.
 {colab}
 ## Chapters
 

@@ -22,6 +22,7 @@ def _cases(generator: Generator) -> list[Case]:
 
     hundreds = 60 * normal(generator, 2, 3) + torch.tensor([[300.0, 290.0, 280.0], [500.0, 499.0, 498.0]])
     far_apart = normal(generator, 2, 3) + torch.tensor([[-400.0], [400.0]])
+    two_above = torch.tensor([[0.0, 1.0, 2.0, 200.0, 201.0]]) + 0.3 * normal(generator, 1, 5)
     hidden = normal(generator, 2, 4)
     hidden[0, 1] = hidden[1, 3] = -math.inf
     return [
@@ -37,8 +38,10 @@ def _cases(generator: Generator) -> list[Case]:
         Case("five equal scores", (torch.full((5,), 0.7),), part=EDGE, traits=(ONE_AXIS,)),
         Case("a score of −∞ in each row", (hidden,), part=EDGE, traits=("a score is −∞",)),
         Case("scores in the hundreds", (hundreds,), part=EDGE, traits=(HUNDREDS,)),
+        Case("two scores far above the others", (two_above,), part=EDGE, traits=(HUNDREDS,)),
+        Case("float64, scores 20 apart", (20.0 * torch.arange(4, dtype=torch.float64)[None],), part=EDGE),
         Case("one row near −400, one near 400", (far_apart,), part=EDGE, traits=(HUNDREDS, FAR_APART)),
-    ]
+    ]  # fmt: skip
 
 
 def _moved_up(generator: Generator) -> list[Case]:

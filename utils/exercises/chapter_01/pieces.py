@@ -39,9 +39,11 @@ def _sentence_cases(generator: Generator) -> list[Case]:
         Case("unknown words only", (["zwölf", "Walfische"], vocabulary), traits=unknown),
         Case("a capital letter", (["The", "the"], vocabulary), part=EDGE, traits=unknown),
         Case("with and without a capital letter", (["hund", "Hund"], {"Hund": 5, "hund": 4}), part=EDGE),
+        Case("a capital letter in the vocabulary only", (["hund", "Hund"], {"Hund": 4, "der": 5}), part=EDGE,
+             traits=unknown),
         Case("a single word", ([known[3]], vocabulary), part=EDGE),
         Case("an empty sentence", ([], vocabulary), part=EDGE, traits=("there is no word at all",)),
-    ]
+    ]  # fmt: skip
 
 
 IDS = Exercise(

@@ -237,6 +237,19 @@ def with_bias():
     return OutputLayer
 
 
+def bias_when_tied():
+    class OutputLayer(nn.Module):
+        def __init__(self, vocab_size, d_model, tied_to=None):
+            super().__init__()
+            self.weight = shared_or_own(vocab_size, d_model, tied_to)
+            self.bias = None if tied_to is None else nn.Parameter(torch.zeros(vocab_size))
+
+        def forward(self, states):
+            return nn.functional.linear(states, self.weight, self.bias)
+
+    return OutputLayer
+
+
 def output_under_another_name():
     class OutputLayer(nn.Module):
         def __init__(self, vocab_size, d_model, tied_to=None):
@@ -271,6 +284,12 @@ SIDEWAYS = (
     "d_model), so that one can stand in for the other: transpose it where it is used, `states @ self.weight.t()`."
 )
 OUTPUT = (
+    Misconception(
+        "bias when tied",
+        bias_when_tied(),
+        "Beside the shared table your layer has a bias, zero now and trained later. Asked for is the table alone, with "
+        "no bias.",
+    ),
     Misconception(
         "copied table",
         output(matrix=copied),

@@ -96,6 +96,7 @@ def _block_cases(generator: Generator) -> list[Case]:
     steps = torch.tensor([-8.0, -3.0, 3.0, 8.0])[:, None]
     rising = rising[0].abs() + 0.5, steps.expand(4, 3).contiguous(), rising[2]
     falling = torch.ones(2, 1), torch.tensor([[60.0], [20.0], [-20.0], [-60.0]]), normal(generator, 4, 2)
+    apart = torch.tensor([[200.0], [-200.0]]), 1 + normal(generator, 4, 1, size=0.1), normal(generator, 4, 2)
     high = torch.ones(2, 1), 300 + normal(generator, 4, 1), normal(generator, 4, 2)
     return [
         Case("four keys in blocks of two", (*drawn((), 1, 4, 2, 2, size=1.5), 2)),
@@ -112,6 +113,8 @@ def _block_cases(generator: Generator) -> list[Case]:
              traits=("the block size does not divide the number of keys",)),
         Case("scores in the hundreds", (*strong, 2), part=EDGE, traits=("scores are in the hundreds",)),
         Case("scores all near 300", (*high, 2), part=EDGE, traits=("scores are in the hundreds",)),
+        Case("one query's scores near 200, one's near −200", (*apart, 2), part=EDGE,
+             traits=("scores are in the hundreds", "the scores of two queries lie far apart")),
         Case("scores that fall from 60 to −60", (*falling, 1), part=EDGE,
              traits=("scores fall far from one block to the next",)),
     ]  # fmt: skip

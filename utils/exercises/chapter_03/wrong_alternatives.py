@@ -181,7 +181,19 @@ def blocks_averaged(largest, total, output, scores, values):
     return largest, total + 1, output + scores.softmax(dim=-1) @ values
 
 
+def one_largest(largest, total, output, scores, values):
+    higher = torch.maximum(largest, scores.max())
+    shrink, weights = (largest - higher).exp(), (scores - higher).exp()
+    return higher, total * shrink + weights.sum(dim=-1, keepdim=True), output * shrink + weights @ values
+
+
 ATTENTION_IN_BLOCKS = (
+    Misconception(
+        "one largest score for all queries",
+        in_blocks(one_largest),
+        "You subtract one number from all scores, the largest that any query has. Where the scores of another query "
+        "lie far below, all its exponentials become 0. Take the largest of each query: `amax(dim=-1, keepdim=True)`.",
+    ),
     Misconception(
         "nothing rescaled",
         in_blocks(no_shrinking),

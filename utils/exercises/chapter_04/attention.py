@@ -20,6 +20,7 @@ from utils.exercises.judging import close
 from utils.transformer.attention import MultiHeadAttention
 
 HIDDEN = "there is a mask"
+PADDED_QUERIES = "queries are padding too"
 CHOSEN_WIDTHS = "d_k and d_v are given, not derived"
 
 
@@ -53,6 +54,8 @@ def _cases(generator: Generator) -> list[Case]:
         Case("no biases", drawn(2, 2, 3, 4), build=(4, 2), build_keywords={"bias": False}, part=SHAPE,
              traits=("bias is False", LENGTHS_DIFFER)),
         Case("padding", (*drawn(2, 3, 4, 4), _padding(4, 2)), build=(4, 2), part=MASK, traits=(HIDDEN, LENGTHS_DIFFER)),
+        Case("padding in self-attention", (x, x, x, _padding(3, 1)), build=(4, 2), part=MASK,
+             traits=(HIDDEN, PADDED_QUERIES)),
         Case("causal", (y, y, y, causal), build=(6, 2), part=MASK, traits=(HIDDEN,)),
         Case("a mask for each head, training mode", (*drawn(2, 2, 3, 4), some_allowed(generator, 2, 2, 2, 3)),
              build=(4, 2), part=MASK, training=True, traits=(HIDDEN, LENGTHS_DIFFER)),

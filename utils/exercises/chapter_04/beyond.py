@@ -75,6 +75,8 @@ def _mask_cases(generator: Generator) -> list[Case]:
              traits=("the heads' masks differ",)),
         Case("three queries, five keys", (some_allowed(generator, 2, 1, 3, 5), 2, 4, 3), part=SHAPE,
              traits=(LENGTHS_DIFFER,)),
+        Case("a sentence that may not be seen at all", (padding & torch.tensor([1, 0, 1]).bool()[:, None, None, None],
+             3, 2, 2), part=EDGE, traits=("a query may attend to nothing",)),
         Case("one sentence", (some_allowed(generator, 1, 1, 3, 3), 1, 2, 3), part=EDGE),
         Case("one head", (padding, 3, 1, 2), part=EDGE, traits=("there is a single head",)),
         Case("one query", (padding, 3, 2, 1), part=EDGE),

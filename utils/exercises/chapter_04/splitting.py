@@ -51,6 +51,7 @@ def _loop_cases(generator: Generator) -> list[Case]:
         Case("gradients", drawn((2,), (2, 3), 4, 2, (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
         Case("a single head", drawn((2,), (2, 3), 4, 1, (4, 4)), part=EDGE, traits=("there is a single head",)),
         Case("four heads of width 1", drawn((), (2, 3), 4, 4, (1, 1)), part=EDGE),
+        Case("two batch axes", drawn((2, 2), (2, 3), 4, 2, (2, 2)), part=EDGE, traits=("there are two batch axes",)),
     ]  # fmt: skip
 
 
@@ -107,7 +108,7 @@ def _split_cases(generator: Generator) -> list[Case]:
         Case("two sentences, four tokens, two heads", (drawn(2, 4, 6), 2)),
         Case("two sentences, three heads", (drawn(2, 4, 6), 3)),
         Case("as many tokens as heads", (drawn(2, 3, 6), 3), traits=("there are as many tokens as heads",)),
-        Case("float64", (drawn(2, 2, 8, dtype=torch.float64), 4)),
+        Case("three sentences, float64", (drawn(3, 2, 8, dtype=torch.float64), 4)),
         Case("gradients", (drawn(2, 3, 4), 2), gradients=True),
         Case("a view, not in one piece", (drawn(3, 2, 4).transpose(0, 1), 2), part=SHAPE, traits=(STRIDED,)),
         Case("a slice of something wider", (drawn(2, 3, 12)[..., 4:8], 2), part=SHAPE, traits=(STRIDED,)),
@@ -211,7 +212,7 @@ JOIN = Exercise(
             "Changing one token, in all heads, has to move that token's row of the result and no other row.",
         ),
     ),
-    returns=("joined",),
+    returns=("joined heads",),
     misconceptions=JOIN_HEADS,
     hints=(
         "The way back: what was done last is undone first.",

@@ -106,6 +106,59 @@ def values_unprojected(self, query, key, value, mask=None):
     return finished(self, output, weights)
 
 
+def masked_in(training: bool):
+    """Listens to the mask in that mode only."""
+
+    def forward(self, query, key, value, mask=None):
+        return MultiHeadAttention.forward(self, query, key, value, mask if self.training == training else None)
+
+    return forward
+
+
+def queries_hidden(self, query, key, value, mask=None):
+    if mask is not None and mask.size(-2) == 1 and query.size(1) == key.size(1):
+        mask = mask & mask.mT
+    return MultiHeadAttention.forward(self, query, key, value, mask)
+
+
+def projected_by(*roles: str):
+    """Projects query, key and value with the layers of those names."""
+
+    def forward(self, *inputs: Tensor, mask: Tensor | None = None):
+        layers = (getattr(self, f"{role}_projection") for role in roles)
+        parts = [split_heads(layer(part), self.heads) for layer, part in zip(layers, inputs, strict=True)]
+        return finished(self, *scaled_dot_product_attention(*parts, mask))
+
+    return lambda self, query, key, value, mask=None: forward(self, query, key, value, mask=mask)
+
+
+def pair_joined(self, query, key, value, mask=None):
+    found = scaled_dot_product_attention(*in_heads(self, query, key, value), mask)
+    return self.output_projection(join_heads(found)), found[1]
+
+
+def sized(width_of_keys, width_of_values, width_of_output=None) -> type[nn.Module]:
+    """Projections of other sizes: each takes the module, which knows `heads`, `d_k` and `d_v`."""
+
+    class Wrong(MultiHeadAttention):
+        def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
+            super().__init__(d_model, heads, d_k, d_v, bias)
+            self.query_projection = nn.Linear(d_model, width_of_keys(self), bias=bias)
+            self.key_projection = nn.Linear(d_model, width_of_keys(self), bias=bias)
+            self.value_projection = nn.Linear(d_model, width_of_values(self), bias=bias)
+            self.output_projection = nn.Linear((width_of_output or width_of_values)(self), d_model, bias=bias)
+
+    return Wrong
+
+
+def all_keys(self: nn.Module) -> int:
+    return self.heads * self.d_k
+
+
+def all_values(self: nn.Module) -> int:
+    return self.heads * self.d_v
+
+
 class BiasAlways(MultiHeadAttention):
     """Ignores `bias`."""
 
@@ -167,6 +220,25 @@ MULTI_HEAD_ATTENTION = (
         "mask ignored",
         wrong(unmasked),
         "Your result stays the same whatever the mask says: hand it on to the attention.",
+        everywhere=True,
+    ),
+    Misconception(
+        "mask in training mode only",
+        wrong(masked_in(training=True)),
+        "Your mask works in training mode only. Padding and the future have to stay hidden in evaluation too: no `if "
+        "self.training` here.",
+    ),
+    Misconception(
+        "mask in evaluation mode only",
+        wrong(masked_in(training=False)),
+        "Your mask works in evaluation mode only. In training the future has to be hidden above all, or the model "
+        "copies the answer: no `if self.training` here.",
+    ),
+    Misconception(
+        "padded queries hidden",
+        wrong(queries_hidden),
+        "You hide padding among the queries too. A mask hides keys, columns of the weights; what a padded query finds "
+        "is nobody's business, since nothing looks at it.",
     ),
     Misconception(
         "mask inverted",
@@ -191,6 +263,32 @@ MULTI_HEAD_ATTENTION = (
         wrong(values_of_keys),
         "You project `key` twice: the values come from `value`. In the model the two are one tensor, but not in the "
         "definition.",
+    ),
+    Misconception(
+        "values through the keys' layer",
+        wrong(projected_by("query", "key", "key")),
+        "You project the values with `key_projection`. They have a layer of their own: `self.value_projection(value)`.",
+    ),
+    Misconception(
+        "keys through the queries' layer",
+        wrong(projected_by("query", "query", "value")),
+        "You project the keys with `query_projection`. They have a layer of their own: `self.key_projection(key)`.",
+    ),
+    Misconception(
+        "one layer for all",
+        wrong(projected_by("query", "query", "query")),
+        "You project query, key and value with one layer, `query_projection`. Each has a layer of its own.",
+    ),
+    Misconception(
+        "layers exchanged",
+        wrong(projected_by("key", "query", "value")),
+        "The layers of queries and keys are exchanged: `self.query_projection(query)`, `self.key_projection(key)`.",
+    ),
+    Misconception(
+        "pair not taken apart",
+        wrong(pair_joined),
+        "`scaled_dot_product_attention` returns two things; you hand both on as if they were one. "
+        "`output, weights = …`, then join the output's heads.",
     ),
     Misconception(
         "values not projected",
@@ -225,6 +323,30 @@ MULTI_HEAD_ATTENTION = (
         WidthsIgnored,
         "You derive d_k and d_v from d_model / heads even where they are given. Table 3 (B) varies d_k on its own: use "
         "`self.d_k` and `self.d_v` for the sizes of the projections.",
+    ),
+    Misconception(
+        "projections of one head's width",
+        sized(lambda self: self.d_k, lambda self: self.d_v, all_values),
+        "Your projections of query, key and value are as wide as a single head. They hold all heads side by side: "
+        "heads · d_k, heads · d_k and heads · d_v outputs.",
+    ),
+    Misconception(
+        "all projections of one head's width",
+        sized(lambda self: self.d_k, lambda self: self.d_v),
+        "Your four projections are as wide as a single head. They hold all heads side by side: heads · d_k outputs for "
+        "queries and keys, heads · d_v for values, and as many inputs to W^O.",
+    ),
+    Misconception(
+        "queries and keys of one head's width",
+        sized(lambda self: self.d_k, all_values),
+        "Your projections of queries and keys are as wide as a single head. They hold all heads side by side: heads · "
+        "d_k outputs each, as the values have heads · d_v.",
+    ),
+    Misconception(
+        "values as wide as keys",
+        sized(all_keys, all_keys),
+        "Your values are as wide as your keys, d_k, also where d_v is another number: heads · d_v outputs of "
+        "`value_projection`, and as many inputs to `output_projection`.",
     ),
     Misconception(
         "heads of full width",

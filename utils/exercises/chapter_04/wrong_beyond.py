@@ -52,6 +52,33 @@ ATTENTION_COUNTS = (
         "False.",
     ),
     Misconception(
+        "output's biases missing",
+        counting(lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + bias) + h * v * d),
+        "Your parameters count the biases of three projections. W^O has biases too, one for each of its d_model "
+        "outputs: d_model biases.",
+    ),
+    Misconception(
+        "d_model biases each",
+        counting(lambda t, s, d, h, k, v, bias: 2 * d * h * (k + v) + 4 * d * bias),
+        "You give every projection d_model biases. A projection has as many as it has outputs: heads · d_k, heads · "
+        "d_k, heads · d_v, and only the last has d_model.",
+    ),
+    Misconception(
+        "parameters of one head",
+        counting(lambda t, s, d, h, k, v, bias: (2 * k + v) * (d + bias) + (v + bias) * d),
+        "Your parameters are those of one head. There are `heads` of them, and W^O has heads · d_v inputs.",
+    ),
+    Misconception(
+        "projections of one head",
+        counting(lambda t, s, d, h, k, v, bias: (2 * k + v) * (d + bias) + (h * v + bias) * d),
+        "Your parameters count the projections of queries, keys and values for one head. There are `heads` of each.",
+    ),
+    Misconception(
+        "values as wide as keys",
+        counting(lambda t, s, d, h, k, v, bias: 3 * h * k * (d + bias) + (h * v + bias) * d),
+        "Your parameters take all three of queries, keys and values to be d_k wide. Values are d_v wide.",
+    ),
+    Misconception(
         "biases always",
         counting(lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + 1) + (h * v + 1) * d),
         "Your parameters count biases even where `bias` is False.",
@@ -67,6 +94,75 @@ ATTENTION_COUNTS = (
         counting(lambda t, s, d, h, k, v, bias: 4 * d * d + 4 * d * bias),
         "4 · d_model² (+ 4 · d_model) holds only where heads · d_k = heads · d_v = d_model. Here the widths are free: "
         "count each projection with its own sizes.",
+    ),
+    Misconception(
+        "4 d_model² + 4 d_model",
+        counting(lambda t, s, d, h, k, v, bias: 4 * d * d + 4 * d),
+        "4 · d_model² + 4 · d_model holds only where heads · d_k = heads · d_v = d_model and there are biases. Here "
+        "the widths are free: count each projection with its own sizes, and its biases only if `bias` says so.",
+    ),
+    Misconception(
+        "4 d_model², no biases",
+        counting(lambda t, s, d, h, k, v, bias: 4 * d * d),
+        "4 · d_model² leaves the biases out, and holds only where heads · d_k = heads · d_v = d_model. Count each "
+        "projection with its own sizes, and a bias for each of its outputs.",
+    ),
+    Misconception(
+        "both numbers by d_model",
+        counting(
+            lambda t, s, d, h, k, v, bias: 4 * d * d + 4 * d * bias,
+            lambda t, s, d, h, k, v, bias: 4 * t * d * d + 2 * t * s * d,
+        ),
+        "Both your numbers are made of d_model alone, which holds only where heads · d_k = heads · d_v = d_model (and, "
+        "for the multiplications, target_len = source_len). Count each product with its own sizes.",
+    ),
+    Misconception(
+        "multiplications by d_model",
+        counting(None, lambda t, s, d, h, k, v, bias: 4 * t * d * d + 2 * t * s * d),
+        "Your multiplications are made of d_model alone, which holds only where heads · d_k = heads · d_v = d_model "
+        "and target_len = source_len. Count each product with its own sizes.",
+    ),
+    Misconception(
+        "output's product missing",
+        counting(
+            None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) - t * d * h * v + h * t * s * (k + v)
+        ),
+        "Your multiplications lack the last product, that with W^O: heads · d_v times d_model at each of the "
+        "target_len positions.",
+    ),
+    Misconception(
+        "output projected at the keys' positions",
+        counting(None, lambda t, s, d, h, k, v, bias: d * h * s * (k + 2 * v) + d * h * t * k + h * t * s * (k + v)),
+        "Your multiplications project the output at source_len positions. There is one output for each query: "
+        "target_len positions.",
+    ),
+    Misconception(
+        "as many keys as queries",
+        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) + h * t * t * (k + v)),
+        "Your two products of Equation 1 take target_len · target_len pairs. Each of the target_len queries meets "
+        "source_len keys.",
+    ),
+    Misconception(
+        "mixing of width d_k",
+        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) + 2 * h * t * s * k),
+        "Your multiplications take both products of Equation 1 to be d_k wide. The second, weights times values, is "
+        "d_v wide.",
+    ),
+    Misconception(
+        "biases multiplied",
+        counting(
+            None,
+            lambda t, s, d, h, k, v, bias: (
+                h * (t * k + s * k + s * v) * (d + bias) + t * d * (h * v + bias) + h * t * s * (k + v)
+            ),
+        ),
+        "Your multiplications count the biases. They are added, not multiplied.",
+    ),
+    Misconception(
+        "projections of one token",
+        counting(None, lambda t, s, d, h, k, v, bias: 2 * d * h * (k + v) + h * t * s * (k + v)),
+        "Your multiplications project one token. Each projection is done for each token, at target_len or source_len "
+        "positions.",
     ),
     Misconception(
         "keys projected at the queries' positions",

@@ -42,7 +42,38 @@ def first_weights(query, key, value, query_weights, key_weights, value_weights, 
     return torch.cat(heads, dim=-1) @ output_weight
 
 
+def pairs_collected(query, key, value, query_weights, key_weights, value_weights, output_weight):
+    stacks = zip(query_weights, key_weights, value_weights, strict=True)
+    pairs = [scaled_dot_product_attention(query @ q, key @ k, value @ v) for q, k, v in stacks]
+    return torch.cat(pairs, dim=-1) @ output_weight
+
+
 HEADS_BY_LOOP = (
+    Misconception(
+        "output matrix turned over",
+        looping(lambda heads, output_weight: torch.cat(heads, dim=-1) @ output_weight.T),
+        "You turn W^O over. Here, as in the paper, it has heads · d_v rows and d_model columns: `@ output_weight` is "
+        "right as it stands. (Only `nn.Linear` keeps its matrix the other way round.)",
+        everywhere=True,
+    ),
+    Misconception(
+        "pairs collected",
+        pairs_collected,
+        "`scaled_dot_product_attention` returns two things, and your list holds both. Take them apart, "
+        "`head, weights = …`, and collect the first.",
+    ),
+    Misconception(
+        "matrices exchanged",
+        looping(head=lambda q, k, v, w_query, w_key, w_value: attend(q @ w_key, k @ w_query, v @ w_value)),
+        "You use W_i^K with the queries and W_i^Q with the keys. Each belongs to the input it is named after: "
+        "`query @ w_query`, `key @ w_key`.",
+    ),
+    Misconception(
+        "values projected as keys",
+        looping(head=lambda q, k, v, w_query, w_key, w_value: attend(q @ w_query, k @ w_key, v @ w_key)),
+        "You project the values with W_i^K. They have a matrix of their own, W_i^V: what a word is found by and what "
+        "it hands over are different things.",
+    ),
     Misconception(
         "no output matrix",
         looping(lambda heads, output_weight: torch.cat(heads, dim=-1)),
@@ -143,6 +174,52 @@ SPLIT_HEADS = (
         "neighbouring columns: split the last axis into (heads, width), in this order.",
     ),
     Misconception(
+        "width before heads",
+        lambda joined, heads: joined.unflatten(-1, (-1, heads)).transpose(1, 2),
+        "You split the last axis into (width, heads). Each head is a range of neighbouring columns, so it has to be "
+        "(heads, width): the axis behind runs faster. (`joined.split(heads, …)` does the same: `split` takes the size "
+        "of a piece, `chunk` how many there are to be.)",
+    ),
+    Misconception(
+        "width before heads, not transposed",
+        lambda joined, heads: joined.unflatten(-1, (-1, heads)),
+        "You split the last axis into (width, heads). Each head is a range of neighbouring columns, so it has to be "
+        "(heads, width): the axis behind runs faster. Then exchange axes 1 and 2.",
+    ),
+    Misconception(
+        "transposed too early",
+        lambda joined, heads: joined.transpose(1, 2).reshape(joined.size(0), heads, joined.size(1), -1),
+        "Right shape, wrong numbers: you exchange axes before the last axis is split, and what follows cuts the "
+        "columns into pieces as if they were tokens. First split the last axis, then exchange axes 1 and 2.",
+    ),
+    Misconception(
+        "reshaped, then transposed",
+        lambda joined, heads: joined.reshape(joined.size(0), heads, joined.size(1), width_of(joined, heads)).transpose(
+            1, 2
+        ),
+        "You let `view` or `reshape` jump to (batch, heads, length, width), and exchange axes then. It reads the "
+        "numbers in the order of memory, token by token: the last axis has to be split where it is, into (batch, "
+        "length, heads, width).",
+    ),
+    Misconception(
+        "batch and length exchanged",
+        lambda joined, heads: joined.unflatten(-1, (heads, -1)).transpose(0, 1),
+        "The last axis is split rightly, but then you exchange batch and length. It is axes 1 and 2, length and "
+        "heads, that change places.",
+    ),
+    Misconception(
+        "batch and heads exchanged",
+        lambda joined, heads: joined.unflatten(-1, (heads, -1)).transpose(0, 2),
+        "The last axis is split rightly, but then you exchange batch and heads. It is axes 1 and 2, length and heads, "
+        "that change places.",
+    ),
+    Misconception(
+        "length and width exchanged",
+        lambda joined, heads: joined.unflatten(-1, (heads, -1)).transpose(1, 3),
+        "The last axis is split rightly, but then you exchange length and width. It is axes 1 and 2, length and "
+        "heads, that change places.",
+    ),
+    Misconception(
         "last axes exchanged",
         lambda joined, heads: joined.unflatten(-1, (heads, -1)).transpose(-2, -1),
         "Your heads are the last axis, behind the width. It is heads and length, axes 1 and 2, that change places: "
@@ -195,6 +272,48 @@ JOIN_HEADS = (
         "The order of your steps is right. But `transpose` only changes how the memory is read, and `view` cannot "
         "merge axes that do not lie in order there. `reshape` and `flatten` copy where they have to; so does "
         "`.contiguous()` before `view`.",
+    ),
+    Misconception(
+        "length and width merged",
+        lambda separate: separate.flatten(-2),
+        "You merge length and width, so each head becomes one long row. Heads and width are to be merged, and for that "
+        "they have to be neighbours: exchange axes 1 and 2 first.",
+    ),
+    Misconception(
+        "transposed afterwards",
+        lambda separate: separate.flatten(-2).transpose(1, 2),
+        "You exchange axes after merging, when length and width are one already. Exchange axes 1 and 2, heads and "
+        "length, before they are merged.",
+    ),
+    Misconception(
+        "length and heads merged",
+        lambda separate: separate.transpose(1, 2).flatten(1, 2),
+        "You exchange the right axes, and then merge length and heads, as if each head were one more token. Merge the "
+        "last two axes, heads and width: `.flatten(-2)`.",
+    ),
+    Misconception(
+        "length and width exchanged",
+        lambda separate: separate.transpose(2, 3).reshape(separate.size(0), separate.size(2), -1),
+        "You exchange length and width. It is axes 1 and 2, heads and length, that change places, so that a token's "
+        "heads stand next to each other.",
+    ),
+    Misconception(
+        "heads and width exchanged",
+        lambda separate: separate.transpose(1, 3).flatten(-2),
+        "You exchange heads and width. It is axes 1 and 2, heads and length, that change places, so that a token's "
+        "heads stand next to each other.",
+    ),
+    Misconception(
+        "heads and width exchanged, then reshaped",
+        lambda separate: separate.transpose(1, 3).reshape(separate.size(0), separate.size(2), -1),
+        "You exchange heads and width. It is axes 1 and 2, heads and length, that change places, so that a token's "
+        "heads stand next to each other.",
+    ),
+    Misconception(
+        "joined along the batch",
+        lambda separate: torch.cat(separate.unbind(1)),
+        "You put the heads below each other, as if they were more sentences: `torch.cat` without `dim` joins along the "
+        "first axis. They go side by side, `dim=-1`.",
     ),
     Misconception(
         "tokens merged",

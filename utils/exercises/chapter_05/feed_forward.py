@@ -30,8 +30,10 @@ def feed_forward_cases(generator: Generator) -> list[Case]:
         Case("sentences and heads", drawn(2, 2, 3, 4), build=(4, 9), part=SHAPE),
         Case("gradients", drawn(2, 3, 4), build=(4, 9), gradients=True),
         Case("narrower inside than outside", drawn(2, 3, 8), build=(8, 3), part=EDGE),
+        Case("large numbers", (normal(generator, 2, 3, 4, size=40.0),), build=(4, 9), part=EDGE,
+             traits=("the numbers are large",)),
         Case("zeros", (torch.zeros(1, 2, 4),), build=(4, 9), part=EDGE, traits=("the input is 0",)),
-    ]
+    ]  # fmt: skip
 
 
 def reordered_positions(generator: Generator) -> list[Case]:

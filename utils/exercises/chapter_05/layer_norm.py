@@ -5,7 +5,8 @@ from torch import Generator, Tensor
 
 from utils.exercises.chapter_05.references import layer_norm_gradient
 from utils.exercises.chapter_05.words import EDGE, SHAPE
-from utils.exercises.chapter_05.wrong_layer_norm import LAYER_NORM, LAYER_NORM_GRADIENT
+from utils.exercises.chapter_05.wrong_gradient import LAYER_NORM_GRADIENT
+from utils.exercises.chapter_05.wrong_layer_norm import LAYER_NORM
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
 from utils.exercises.judging import close
@@ -123,6 +124,8 @@ def _sums_to_zero(cases: list[Case], results: list[Tensor]) -> bool:
     return bool(results[0].sum(dim=-1).abs().max() < 1e-4 * max(1.0, results[0].abs().max().item()))
 
 
+FUNCTIONAL = ("grad", "grad_and_value", "vjp", "jvp", "jacrev", "jacfwd", "linearize", "hessian")  # of torch.func
+
 GRADIENT = Exercise(
     number="5.2",
     title="The gradient through layer norm",
@@ -142,8 +145,9 @@ GRADIENT = Exercise(
         ),
     ),
     returns=("gradient",),
-    forbidden=("torch.autograd.grad", ".backward", "torch.func.vjp", "torch.func.grad", "torch.autograd.functional.vjp",
-               "torch.nn.functional.layer_norm"),
+    forbidden=("torch.autograd.grad", ".backward", *(f"torch.func.{name}" for name in FUNCTIONAL),
+               *(f"torch.autograd.functional.{name}" for name in ("jacobian", "vjp", "jvp", "hessian")),
+               "torch.nn.functional.layer_norm", "torch.native_layer_norm", ".native_layer_norm_backward"),
     misconceptions=LAYER_NORM_GRADIENT,
     hints=(
         "Take the steps back one by one. output = h · gain + bias comes last, so it is met first: what reaches h is "

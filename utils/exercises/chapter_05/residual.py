@@ -23,6 +23,14 @@ def linear(generator: Generator, width: int, bend: nn.Module | None = None) -> n
     return layer if bend is None else nn.Sequential(layer, bend)
 
 
+class Noise(nn.Module):
+    """A sub-layer that draws random numbers at each call, as one with dropout does: a second call gives others."""
+
+    def forward(self, x: Tensor) -> Tensor:
+        """x: any shape. Returns the same shape."""
+        return x * torch.rand_like(x)
+
+
 def _residual_cases(generator: Generator) -> list[Case]:
     def drawn(*shape: int, bend: nn.Module | None = None) -> tuple:
         return normal(generator, *shape, size=2.0), linear(generator, shape[-1], bend)
@@ -43,6 +51,10 @@ def _residual_cases(generator: Generator) -> list[Case]:
         Case("as many sentences as positions as features", drawn(4, 4, 4), part=SHAPE, **built(4, 0.0, "post")),
         Case("another kind of norm", drawn(2, 3, 4), build=(nn.RMSNorm(4, eps=0.1), 0.0, "pre"), part=EDGE,
              traits=("the norm handed over is not a layer norm",)),
+        Case("post-norm, a sub-layer that draws", (normal(generator, 2, 3, 4), Noise()), part=EDGE,
+             **built(4, 0.0, "post")),
+        Case("pre-norm, a sub-layer that draws", (normal(generator, 2, 3, 4), Noise()), part=EDGE,
+             **built(4, 0.0, "pre")),
         Case("no norm at all", drawn(2, 3, 4), build=(nn.Identity(), 0.0, "post"), part=EDGE),
     ]  # fmt: skip
 

@@ -1,13 +1,12 @@
-"""What goes wrong with layer norm and its gradient (chapter 05), and what puts it right."""
+"""What goes wrong with layer norm (chapter 05), and what puts it right."""
 
 from collections.abc import Callable
 
+import torch
 from torch import Tensor, nn
 
 from utils.exercises.declare import Misconception
 from utils.transformer import LayerNorm
-
-# 5.1, the module ──────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def norming(formula: Callable[[LayerNorm, Tensor], Tensor]) -> type[LayerNorm]:
@@ -42,7 +41,86 @@ def other_start(gain: float, bias: float) -> type[LayerNorm]:
     return Wrong
 
 
+class Learning(nn.Module):
+    """Layer norm that learns what stands in `parts`, "gain" or "bias", and keeps the rest as plain tensors."""
+
+    parts: tuple[str, ...] = ()
+
+    def __init__(self, d_model: int, epsilon: float = 1e-5) -> None:
+        super().__init__()
+        self.epsilon = epsilon
+        for name, start in (("gain", torch.ones(d_model)), ("bias", torch.zeros(d_model))):
+            setattr(self, name, nn.Parameter(start) if name in self.parts else start)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return standardised(x, -1, self.epsilon) * self.gain + self.bias
+
+
+class BiasAlone(Learning):
+    parts = ("bias",)
+
+
+class GainAlone(Learning):
+    parts = ("gain",)
+
+
+class OneNumberEach(LayerNorm):
+    def __init__(self, d_model: int, epsilon: float = 1e-5) -> None:
+        super().__init__(1, epsilon)
+
+
+class RandomGain(LayerNorm):
+    def __init__(self, d_model: int, epsilon: float = 1e-5) -> None:
+        super().__init__(d_model, epsilon)
+        self.gain = nn.Parameter(torch.randn(d_model))
+
+
+PARAMETER = (
+    "`nn.Parameter(torch.{}(d_model))` makes one; no optimiser sees a plain tensor, and no `.to(device)` moves it."
+)
+
 LAYER_NORM = (
+    Misconception(
+        "no keepdim",
+        norming(lambda n, x: (x - x.mean(-1)) / (x.var(-1, unbiased=False) + n.epsilon).sqrt() * n.gain + n.bias),
+        "`keepdim=True` is missing at a mean or a variance: over the last axis of (2, 4) it has the shape (2,), and "
+        "broadcasting lines these 2 up with the 4 features. With `keepdim=True` it is (2, 1), one for each position.",
+    ),
+    Misconception(
+        "no gain",
+        BiasAlone,
+        "Your module learns a bias and no gain. " + PARAMETER.format("ones"),
+    ),
+    Misconception(
+        "no bias",
+        GainAlone,
+        "Your module learns a gain and no bias. " + PARAMETER.format("zeros"),
+    ),
+    Misconception(
+        "nothing learnt",
+        Learning,
+        "Your module has nothing to learn: gain and bias are parameters. " + PARAMETER.format("ones"),
+    ),
+    Misconception(
+        "one number each",
+        OneNumberEach,
+        "Your gain and bias are one number each. They are vectors: each of the d_model features has its own.",
+    ),
+    Misconception(
+        "gain forgotten",
+        norming(lambda n, x: standardised(x, -1, n.epsilon) + n.bias),
+        "Your module has a gain and does not use it: normalised · gain + bias.",
+    ),
+    Misconception(
+        "bias forgotten",
+        norming(lambda n, x: standardised(x, -1, n.epsilon) * n.gain),
+        "Your module has a bias and does not use it: normalised · gain + bias.",
+    ),
+    Misconception(
+        "gain starts at random",
+        RandomGain,
+        "Your gain starts at random numbers. It starts at 1, so that a new layer norm gives the normalised numbers.",
+    ),
     Misconception(
         "unbiased variance",
         norming(lambda n, x: standardised(x, -1, n.epsilon, unbiased=True) * n.gain + n.bias),
@@ -131,134 +209,5 @@ LAYER_NORM = (
         norming(squares_less_square),
         "On paper the variance is mean(x²) − mean(x)². In float32 these are two large numbers whose difference has "
         "lost its digits when the mean is far from 0. Subtract the mean first, then square.",
-    ),
-)
-
-
-# 5.2, the gradient ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def passing_back(formula: Callable[[Tensor, Tensor, Tensor], Tensor], with_gain: bool = True) -> Callable:
-    """A wrong answer to 5.2. The formula gets inner gradient, normalised input and deviation."""
-
-    def answer(x: Tensor, gradient: Tensor, gain: Tensor, epsilon: float = 1e-5) -> Tensor:
-        centred = x - x.mean(dim=-1, keepdim=True)
-        deviation = (centred.square().mean(dim=-1, keepdim=True) + epsilon).sqrt()
-        return formula(gradient * gain if with_gain else gradient, centred / deviation, deviation)
-
-    return answer
-
-
-def mean(x: Tensor) -> Tensor:
-    return x.mean(dim=-1, keepdim=True)
-
-
-def along(inner: Tensor, normalised: Tensor) -> Tensor:
-    return mean(inner * normalised) * normalised
-
-
-def right_formula(inner: Tensor, normalised: Tensor, deviation: Tensor) -> Tensor:
-    return (inner - mean(inner) - along(inner, normalised)) / deviation
-
-
-def gain_at_the_end(x, gradient, gain, epsilon=1e-5):
-    return passing_back(right_formula, with_gain=False)(x, gradient, gain, epsilon) * gain
-
-
-def epsilon_forgotten(x, gradient, gain, epsilon=1e-5):
-    return passing_back(right_formula)(x, gradient, gain, 0.0)
-
-
-def centred_for_normalised(x, gradient, gain, epsilon=1e-5):
-    centred = x - mean(x)
-    deviation = (mean(centred.square()) + epsilon).sqrt()
-    return right_formula(gradient * gain, centred, deviation)
-
-
-def over_the_batch(x, gradient, gain, epsilon=1e-5):
-    formula = passing_back(lambda i, n, d: (i - i.mean(0, True) - (i * n).mean(0, True) * n) / d)
-    return formula(x, gradient, gain, epsilon)
-
-
-def unbiased_deviation(x, gradient, gain, epsilon=1e-5):
-    deviation = (x.var(dim=-1, keepdim=True) + epsilon).sqrt()
-    return right_formula(gradient * gain, (x - mean(x)) / deviation, deviation)
-
-
-LAYER_NORM_GRADIENT = (
-    Misconception(
-        "mean and variance held fixed",
-        passing_back(lambda inner, normalised, deviation: inner / deviation),
-        "You treat mean and variance as constants. They are made of x too: moving one of its numbers moves the mean "
-        "and the deviation, and with them all d_model outputs. Two terms are to be subtracted.",
-    ),
-    Misconception(
-        "variance held fixed",
-        passing_back(lambda inner, normalised, deviation: (inner - mean(inner)) / deviation),
-        "The mean's share is there, the deviation's is not: σ depends on x as well. Subtract mean(g · h) · h too, with "
-        "h the normalised input.",
-    ),
-    Misconception(
-        "mean held fixed",
-        passing_back(lambda inner, normalised, deviation: (inner - along(inner, normalised)) / deviation),
-        "The deviation's share is there, the mean's is not: subtract mean(g) too.",
-    ),
-    Misconception(
-        "no gain",
-        passing_back(right_formula, with_gain=False),
-        "The gain is missing: what reaches the normalised numbers is gradient · gain.",
-    ),
-    Misconception(
-        "gain at the end",
-        gain_at_the_end,
-        "You multiply by the gain at the end. On the way back it is met first: g = gradient · gain, and both means "
-        "are taken of that g.",
-    ),
-    Misconception(
-        "sums in place of means",
-        passing_back(lambda i, n, d: (i - i.sum(-1, True) - (i * n).sum(-1, True) * n) / d),
-        "You sum where a mean is taken: each x contributes a 1/d_model-th to the mean and to the variance.",
-    ),
-    Misconception(
-        "terms added",
-        passing_back(lambda i, n, d: (i + mean(i) + along(i, n)) / d),
-        "Both terms are subtracted: they take out of the gradient what shifting or stretching x would do, which layer "
-        "norm undoes.",
-    ),
-    Misconception(
-        "not divided by the deviation",
-        passing_back(lambda i, n, d: i - mean(i) - along(i, n)),
-        "The division by the deviation is missing: h = (x − mean) / σ, so dh/dx carries a factor 1/σ.",
-    ),
-    Misconception(
-        "multiplied by the deviation",
-        passing_back(lambda i, n, d: (i - mean(i) - along(i, n)) * d),
-        "You multiply by the deviation. h = (x − mean) / σ, so its derivative is divided by σ.",
-    ),
-    Misconception(
-        "centred for normalised",
-        centred_for_normalised,
-        "In the last term you use x − mean where h = (x − mean) / σ belongs.",
-    ),
-    Misconception(
-        "ε not from the argument",
-        lambda x, gradient, gain, epsilon=1e-5: passing_back(right_formula)(x, gradient, gain),
-        "Your ε is always 1e-5. Use the argument `epsilon`.",
-    ),
-    Misconception(
-        "ε forgotten",
-        epsilon_forgotten,
-        "Your σ is √variance, without ε: the forward pass divides by √(variance + ε), so the way back does too.",
-    ),
-    Misconception(
-        "unbiased",
-        unbiased_deviation,
-        "`var` and `std` divide by d_model − 1 unless told otherwise: `unbiased=False`, as in the forward pass.",
-    ),
-    Misconception(
-        "over the batch",
-        over_the_batch,
-        "Your means run over the first axis. Each position was normalised by itself, so its gradient mixes its own "
-        "features only: dim=-1, keepdim=True.",
     ),
 )

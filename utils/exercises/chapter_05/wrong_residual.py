@@ -54,7 +54,104 @@ class PreByDefault(Residual):
         super().__init__(normalise, dropout, norm)
 
 
+def both_forms(post_first: bool) -> type[Residual]:
+    """A wrong answer that computes both forms and returns one."""
+
+    class Wrong(Residual):
+        def forward(self, x: Tensor, sublayer: Callable[[Tensor], Tensor]) -> Tensor:
+            found = {}
+            for norm in ("post", "pre") if post_first else ("pre", "post"):
+                formula = right_post if norm == "post" else right_pre
+                found[norm] = formula(self.normalise, self.dropout, x, sublayer)
+            return found[self.norm]
+
+    return Wrong
+
+
+TWICE = (
+    "You compute both forms and give one of them back, so that the sub-layer is called twice: double work, and one "
+    "that draws random numbers, as dropout does, draws them twice. Ask for `norm` first, and compute one form."
+)
+SUBLAYER = " §5.4 applies dropout to the output of the sub-layer, before it is added."
+
+
+def dropping(form: str, formula: Callable) -> type[Residual]:
+    """A wrong answer that drops elsewhere in one of the two forms; the other one is right."""
+    return wrapping(formula, right_pre) if form == "post" else wrapping(right_post, formula)
+
+
+IN_ONE_FORM = (
+    Misconception(
+        "post-norm drops the end",
+        dropping("post", lambda n, d, x, s: d(n(x + s(x)))),
+        "With post-norm your dropout comes after the norm, and so drops from x as well." + SUBLAYER,
+    ),
+    Misconception(
+        "post-norm drops the sum",
+        dropping("post", lambda n, d, x, s: n(d(x + s(x)))),
+        "With post-norm you drop from the sum, and so from x as well." + SUBLAYER,
+    ),
+    Misconception(
+        "post-norm drops the sub-layer's input",
+        dropping("post", lambda n, d, x, s: n(x + s(d(x)))),
+        "With post-norm you drop from what goes into the sub-layer." + SUBLAYER,
+    ),
+    Misconception(
+        "post-norm without dropout",
+        dropping("post", lambda n, d, x, s: n(x + s(x))),
+        "With post-norm your dropout is never applied." + SUBLAYER,
+    ),
+    Misconception(
+        "pre-norm drops the sum",
+        dropping("pre", lambda n, d, x, s: d(x + s(n(x)))),
+        "With pre-norm you drop from the sum, and so from x as well." + SUBLAYER,
+    ),
+    Misconception(
+        "pre-norm drops behind the norm",
+        dropping("pre", lambda n, d, x, s: x + s(d(n(x)))),
+        "With pre-norm your dropout comes right after the norm, on what goes into the sub-layer." + SUBLAYER,
+    ),
+    Misconception(
+        "pre-norm without dropout",
+        dropping("pre", lambda n, d, x, s: x + s(n(x))),
+        "With pre-norm your dropout is never applied." + SUBLAYER,
+    ),
+    Misconception(
+        "dropout behind the norm",
+        wrapping(lambda n, d, x, s: d(n(x + s(x))), lambda n, d, x, s: x + s(d(n(x)))),
+        "Your dropout comes right after the norm, in both forms." + SUBLAYER,
+    ),
+)
+
 RESIDUAL = (
+    Misconception(
+        "norm of the sub-layer's output, always",
+        wrapping(*[lambda n, d, x, s: x + n(d(s(x)))] * 2),
+        "Whatever `norm` says, you normalise the sub-layer's output and then add x. Post-norm normalises the sum, "
+        "LayerNorm(x + Sublayer(x)); pre-norm normalises what goes into the sub-layer, x + Sublayer(LayerNorm(x)).",
+    ),
+    Misconception(
+        "pre-norm of the sub-layer's output",
+        wrapping(right_post, lambda n, d, x, s: x + n(d(s(x)))),
+        "With pre-norm you normalise what comes out of the sub-layer. The norm comes before it: "
+        "x + dropout(sublayer(normalise(x))).",
+    ),
+    Misconception(
+        "post-norm without norm",
+        wrapping(lambda n, d, x, s: x + d(s(x)), right_pre),
+        "With post-norm nothing is normalised: LayerNorm(x + Sublayer(x)) is the norm of the whole sum.",
+    ),
+    Misconception(
+        "pre-norm without norm",
+        wrapping(right_post, lambda n, d, x, s: x + d(s(x))),
+        "With pre-norm nothing is normalised: the sub-layer gets `normalise(x)`.",
+    ),
+    Misconception(
+        "norm of x alone",
+        wrapping(lambda n, d, x, s: n(x) + d(s(x)), right_pre),
+        "With post-norm you normalise x and then add what the sub-layer gives. The norm goes around the whole sum: "
+        "`normalise(x + …)`.",
+    ),
     Misconception(
         "always post-norm",
         wrapping(right_post, right_post),
@@ -144,4 +241,7 @@ RESIDUAL = (
         "x itself is missing: what the sub-layer gives is added to x. Without it the sub-layer would have to carry "
         "everything on, and there would be no direct way for the gradient.",
     ),
+    *IN_ONE_FORM,
+    Misconception("both forms, post-norm first", both_forms(True), TWICE),
+    Misconception("both forms, pre-norm first", both_forms(False), TWICE),
 )

@@ -25,12 +25,17 @@ def drawn(generator: Generator, module: nn.Module) -> nn.Module:
 
 def layer_pieces(
     generator: Generator, attentions: int = 1, d_model: int = 8, heads: int = 2, d_ff: int = 12, norm: str = "post",
-    dropout: float = 0.0, attention: type = MultiHeadAttention,
+    halving: bool = False, attention: type = MultiHeadAttention,
 ) -> tuple:  # fmt: skip
-    """What an encoder layer (one attention) or a decoder layer (two) is built from, residuals last."""
+    """What an encoder layer (one attention) or a decoder layer (two) is built from, residuals last.
+
+    halving: the residuals halve in training mode, in the place of dropout.
+    """
     sublayers = [drawn(generator, attention(d_model, heads)) for _ in range(attentions)]
     sublayers.append(drawn(generator, FeedForward(d_model, d_ff)))
-    residuals = [drawn(generator, Residual(LayerNorm(d_model), dropout, norm)) for _ in sublayers]
+    residuals = [drawn(generator, Residual(LayerNorm(d_model), 0.0, norm)) for _ in sublayers]
+    for residual in residuals if halving else ():
+        residual.dropout = Halving()
     return (*sublayers, residuals)
 
 

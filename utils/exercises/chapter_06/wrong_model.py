@@ -43,7 +43,44 @@ def changed_in_place(target: Tensor) -> tuple[Tensor, Tensor]:
     return target.masked_fill_(target == END, PADDING), wanted
 
 
+def without_end(tokens: Tensor) -> Tensor:
+    """Padding in the place of END."""
+    return tokens.masked_fill(tokens == END, PADDING)
+
+
+def longer(target: Tensor, last: int) -> Tensor:
+    """One more column behind target: (batch, length + 1)."""
+    return torch.cat([target, target.new_full((target.size(0), 1), last)], dim=1)
+
+
+IDIOM = (
+    "`target[:, :-1]` and `target[:, 1:]` shift a row that begins with BEGIN against itself. Our target begins with "
+    "its first word: this way it is read and never predicted, and both results are a column short. Put BEGIN in front."
+)
+BOTH_LONGER = (
+    "Both of your tensors are a column longer than the target. What is wanted is the target as it is; the input is as "
+    "long: BEGIN in front, and the last token dropped."
+)
+
 SHIFT_RIGHT = (
+    Misconception("the idiom", lambda target: (target[:, :-1], target[:, 1:]), IDIOM),
+    Misconception("the idiom, without END", lambda target: (without_end(target[:, :-1]), target[:, 1:]), IDIOM),
+    Misconception("both too long", lambda target: (begun(target), longer(target, PADDING)), BOTH_LONGER),
+    Misconception(
+        "both too long, without END", lambda target: (without_end(begun(target)), longer(target, PADDING)), BOTH_LONGER
+    ),
+    Misconception(
+        "END put behind",
+        lambda target: (begun(target), longer(target, END)),
+        "You put END behind the target, which has one already, before its padding: both of your tensors are a column "
+        "too long, and the shorter sentences end twice. What is wanted is the target as it is.",
+    ),
+    Misconception(
+        "one too long, without END",
+        lambda target: (without_end(begun(target)), target),
+        "Your decoder's input is one longer than what it is to say: its last token has no successor. Leave it out, "
+        "`target[:, :-1]`.",
+    ),
     Misconception(
         "END is read",
         lambda target: (begun(target)[:, :-1], target),

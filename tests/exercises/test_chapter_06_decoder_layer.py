@@ -1,5 +1,5 @@
-"""Chapter 06, layers, from outside: plausible wrong answers that no misconception was written for, and unusual right
-ones. Each wrong answer comes with words that its report must hold, or None.
+"""Chapter 06, the decoder layer, from outside: plausible wrong answers that no misconception was written for, and
+unusual right ones. Each wrong answer comes with words that its report must hold, or None.
 """
 
 from functools import partial
@@ -7,226 +7,7 @@ from functools import partial
 import torch
 from torch import nn
 
-from utils.transformer import FeedForward, MultiHeadAttention
-
-# 6.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Encoder(nn.Module):
-    """Right, as a base for faults."""
-
-    def __init__(self, self_attention, feed_forward, residuals):
-        super().__init__()
-        self.attention, self.transform, self.wrap = self_attention, feed_forward, nn.ModuleList(residuals)
-
-    def look(self, y, mask):
-        return self.attention(y, y, y, mask)[0]
-
-    def forward(self, x, mask=None):
-        return self.wrap[1](self.wrap[0](x, lambda y: self.look(y, mask)), self.transform)
-
-
-class MaskTurned(Encoder):
-    def look(self, y, mask):
-        return super().look(y, None if mask is None else mask.mT)
-
-
-class MaskAsValue(Encoder):
-    def look(self, y, mask):
-        return self.attention(y, y, mask)[0]
-
-
-class WeightsToo(Encoder):
-    def forward(self, x, mask=None):
-        return super().forward(x, mask), self.attention(x, x, x, mask)[1]
-
-
-class NormAtTheEnd(Encoder):
-    def forward(self, x, mask=None):
-        return nn.functional.layer_norm(super().forward(x, mask), x.shape[-1:])
-
-
-class AlwaysDropout(Encoder):
-    def forward(self, x, mask=None):
-        return nn.functional.dropout(super().forward(x, mask), 0.1)
-
-
-class BareFeedForward(Encoder):
-    def forward(self, x, mask=None):
-        x = self.wrap[0](x, lambda y: self.look(y, mask))
-        return x + self.transform(x)
-
-
-class Detached(Encoder):
-    def look(self, y, mask):
-        return super().look(y, mask).detach()
-
-
-class Single(Encoder):
-    def forward(self, x, mask=None):
-        return super().forward(x.float(), mask)
-
-
-class InPlace(Encoder):
-    def forward(self, x, mask=None):
-        x += self.look(x, mask)
-        x = self.wrap[0].normalise(x)
-        return self.wrap[1](x, self.transform)
-
-
-class InATuple(Encoder):
-    def __init__(self, self_attention, feed_forward, residuals):
-        super().__init__(self_attention, feed_forward, [])
-        del self.wrap
-        self.wrap = tuple(residuals)
-
-
-class PartsOfItsOwn(Encoder):
-    def __init__(self, self_attention, feed_forward, residuals):
-        super().__init__(MultiHeadAttention(8, 2), feed_forward, residuals)
-
-
-class ResultForFunction(Encoder):
-    def forward(self, x, mask=None):
-        return self.wrap[1](self.wrap[0](x, self.look(x, mask)), self.transform)
-
-
-class MaskInTrainingOnly(Encoder):
-    def look(self, y, mask):
-        return super().look(y, mask if self.training else None)
-
-
-class NoMask(nn.Module):
-    def __init__(self, self_attention, feed_forward, residuals):
-        super().__init__()
-        self.wrap = nn.ModuleList(residuals)
-
-    def forward(self, x):
-        return x
-
-
-class FeedForwardTwice(Encoder):
-    def forward(self, x, mask=None):
-        return self.wrap[1](super().forward(x, mask), self.transform)
-
-
-class OverSentences(Encoder):
-    def look(self, y, mask):
-        return super().look(y.transpose(0, 1), None).transpose(0, 1)
-
-
-class AlwaysCausal(Encoder):
-    def look(self, y, mask):
-        return super().look(y, torch.ones(y.size(1), y.size(1), dtype=torch.bool).tril())
-
-
-class NoSuper(nn.Module):
-    def __init__(self, self_attention, feed_forward, residuals):
-        self.attention = self_attention
-
-    def forward(self, x, mask=None):
-        return x
-
-
-class FirstMask(Encoder):
-    def look(self, y, mask):
-        return super().look(y, None if mask is None else mask[:1])
-
-
-class OnlyFirstToken(Encoder):
-    def forward(self, x, mask=None):
-        return super().forward(x, mask)[:, :1]
-
-
-WRONG_6_1 = {
-    "mask turned": (MaskTurned, None),
-    "mask as value": (MaskAsValue, None),
-    "weights too": (WeightsToo, "Tensor"),
-    "norm at the end": (NormAtTheEnd, None),
-    "dropout everywhere": (AlwaysDropout, None),
-    "bare feed-forward": (BareFeedForward, None),
-    "detached": (Detached, "gradient"),
-    "single precision": (Single, "float64"),
-    "in place": (InPlace, "`x`"),
-    "residuals in a tuple": (InATuple, "parameters()"),
-    "parts of its own": (PartsOfItsOwn, None),
-    "result for a function": (ResultForFunction, "TypeError"),
-    "mask in training only": (MaskInTrainingOnly, "mask"),
-    "no mask parameter": (NoMask, "mask=None"),
-    "feed-forward twice": (FeedForwardTwice, None),
-    "over sentences": (OverSentences, None),
-    "always causal": (AlwaysCausal, None),
-    "no super": (NoSuper, "AttributeError"),
-    "first mask for all": (FirstMask, None),
-    "only the first token": (OnlyFirstToken, "shape"),
-    "an instance": (Encoder(MultiHeadAttention(8, 2), FeedForward(8, 8), []), "class itself"),
-}
-
-
-class TwoNames(nn.Module):
-    def __init__(self, self_attention, feed_forward, residuals, note="mine"):
-        super().__init__()
-        self.around_feed_forward, self.around_attention = residuals[1], residuals[0]
-        self.feed_forward, self.heads, self.note = feed_forward, self_attention, note
-
-    def forward(self, x, mask=None):
-        def attention(y):
-            output, _ = self.heads(key=y, query=y, value=y, mask=mask)
-            return output
-
-        return self.around_feed_forward(self.around_attention(x, attention), self.feed_forward)
-
-
-class Looped(Encoder):
-    def forward(self, x, mask=None):
-        for wrap, sublayer in zip(self.wrap, (partial(self.look, mask=mask), self.transform), strict=True):
-            x = wrap(x, sublayer)
-        return x
-
-
-class WrittenOut(Encoder):
-    def forward(self, x, mask=None):
-        for wrap, sublayer in zip(self.wrap, (lambda y: self.look(y, mask), self.transform), strict=True):
-            if wrap.norm == "pre":
-                x = x + wrap.dropout(sublayer(wrap.normalise(x)))
-            else:
-                x = wrap.normalise(x + wrap.dropout(sublayer(x)))
-        return x
-
-
-class InADict(nn.Module):
-    def __init__(self, self_attention, feed_forward, residuals):
-        super().__init__()
-        self.all = nn.ModuleDict({"a": self_attention, "f": feed_forward, "0": residuals[0], "1": residuals[1]})
-
-    def forward(self, x, mask=None, **unused):
-        x = self.all["0"](x, lambda y: self.all["a"](y, y, y, mask)[0])
-        return self.all["1"](x, lambda y: self.all["f"](y))
-
-
-class EmptyMask(Encoder):
-    def look(self, y, mask):
-        return super().look(y, torch.ones(1, 1, dtype=torch.bool) if mask is None else mask)
-
-
-class Registered(nn.Module):
-    def __init__(self, self_attention, feed_forward, residuals):
-        super().__init__()
-        for index, part in enumerate([*residuals, feed_forward, self_attention]):
-            self.add_module(f"part {index}", part)
-
-    def forward(self, x, mask=None):
-        first, second, transform, attention = self.children()
-        return second(first(x, lambda y: attention(y, y, y, mask)[0]), transform)
-
-
-RIGHT_6_1 = {
-    "own names": Encoder, "two names": TwoNames, "looped": Looped, "written out": WrittenOut,
-    "in a dictionary": InADict, "a mask where there is none": EmptyMask, "registered by hand": Registered,
-}  # fmt: skip
-
-
-# 6.2 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+from tests.exercises.test_chapter_06_encoder_layer import Encoder
 
 
 class Decoder(nn.Module):
@@ -355,7 +136,91 @@ class PostByHand(Decoder):
         return self.wrap[2].normalise(x + self.transform(x))
 
 
+def decoder(forward):
+    return type("Changed", (Decoder,), {"forward": forward})
+
+
+def across(look_across):
+    return type("Changed", (Decoder,), {"look_across": look_across})
+
+
+def steps(order, residuals):
+    """The sub-layers in another order; 0: self-attention, 1: attention to the source, 2: feed-forward."""
+
+    def forward(self, x, memory, target_mask=None, source_mask=None):
+        sublayers = (
+            lambda y: self.look_back(y, target_mask),
+            lambda y: self.look_across(y, memory, source_mask),
+            self.transform,
+        )
+        for index, place in zip(order, residuals, strict=True):
+            x = self.wrap[place](x, sublayers[index])
+        return x
+
+    return decoder(forward)
+
+
+def in_mode(back=None, forth=None):
+    """The masks of self-attention or of attention to the source in that mode alone; None: in both."""
+
+    class Changed(Decoder):
+        def look_back(self, y, mask):
+            return super().look_back(y, mask if back in (None, self.training) else None)
+
+        def look_across(self, y, memory, mask):
+            return super().look_across(y, memory, mask if forth in (None, self.training) else None)
+
+    return Changed
+
+
+def of_x(*those):
+    """The functions of those sub-layers ignore what the residual hands to them."""
+
+    def forward(self, x, memory, target_mask=None, source_mask=None):
+        sublayers = (
+            lambda y: self.look_back(y, target_mask),
+            lambda y: self.look_across(y, memory, source_mask),
+            self.transform,
+        )
+        for index in range(3):
+            x = self.wrap[index](x, lambda y, i=index, x=x: sublayers[i](x if i in those else y))
+        return x
+
+    return decoder(forward)
+
+
+def middle_called(self, x, memory, target_mask=None, source_mask=None):
+    x = self.wrap[0](x, lambda y: self.look_back(y, target_mask))
+    x = self.wrap[1](x, self.look_across(x, memory, source_mask))
+    return self.wrap[2](x, self.transform)
+
+
+class EvaluationOnly(Decoder):
+    def forward(self, x, memory, target_mask=None, source_mask=None):
+        return x if self.training else super().forward(x, memory, target_mask, source_mask)
+
+
 WRONG_6_2 = {
+    "y, y, memory": (across(lambda s, y, m, mask: s.across(y, y, m, mask)[0]), "(y, y, memory)"),
+    "y, memory, y": (across(lambda s, y, m, mask: s.across(y, m, y, mask)[0]), "values from the target"),
+    "y, y, y": (across(lambda s, y, m, mask: s.across(y, y, y, mask)[0]), "at the target once more"),
+    "memory, y, y": (across(lambda s, y, m, mask: s.across(m, y, y)[0]), "asks from the memory"),
+    "memory three times": (across(lambda s, y, m, mask: s.across(m, m, m, mask)[0]), "is asked by the memory"),
+    "weights too, to the source": (across(lambda s, y, m, mask: s.across(y, m, m, mask)), "take the first"),
+    "source first": (steps((1, 0, 2), (0, 1, 2)), "comes before your self-attention"),
+    "source first, own residuals": (steps((1, 0, 2), (1, 0, 2)), "before it looks at the target"),
+    "source last": (steps((0, 2, 1), (0, 1, 2)), "stands before the attention to the source"),
+    "source last, own residuals": (steps((0, 2, 1), (0, 2, 1)), "stands before the attention to the source"),
+    "result for a function": (decoder(middle_called), "calls its second argument"),
+    "own mask in training only": (in_mode(back=True), "is masked in training mode only"),
+    "own mask in evaluation only": (in_mode(back=False), "is masked in evaluation mode only"),
+    "source's mask in training only": (in_mode(forth=True), "source uses its mask in training mode only"),
+    "source's mask in evaluation only": (in_mode(forth=False), "source uses its mask in evaluation mode only"),
+    "masks in evaluation only": (in_mode(False, False), "masks are used in evaluation mode only"),
+    "nothing in training mode": (EvaluationOnly, None),
+    "self-attention of x": (of_x(0), "Your self-attention uses `x` from outside"),
+    "attention to the source of x": (of_x(1), "attention to the source uses `x` from outside"),
+    "all of x": (of_x(0, 1, 2), "three sub-layers uses `x` from outside"),
     "attentions exchanged": (AttentionsExchanged, None),
     "masks inverted": (MasksInverted, None),
     "always causal": (AlwaysOwnCausal, None),
@@ -372,7 +237,7 @@ WRONG_6_2 = {
     "no feed-forward": (NoFeedForward, None),
     "remembers the first memory": (Remembers, None),
     "third residual unregistered": (TwoRegistered, "parameters()"),
-    "post-norm by hand": (PostByHand, "pre-norm"),
+    "post-norm by hand": (PostByHand, "post-norm alone, and without"),
     "encoder's constructor": (Encoder, "cross_attention"),
 }
 
@@ -442,8 +307,8 @@ RIGHT_6_2 = {
 }  # fmt: skip
 
 
-WRONG = {"6.1": WRONG_6_1, "6.2": WRONG_6_2}
-RIGHT = {"6.1": RIGHT_6_1, "6.2": RIGHT_6_2}
+WRONG = {"6.2": WRONG_6_2}
+RIGHT = {"6.2": RIGHT_6_2}
 
 
 def test_wrong_answers_are_rejected_with_words_that_fit(wrong_answer, rejected):
