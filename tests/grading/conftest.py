@@ -40,7 +40,7 @@ class GraderForTests:
         self, notebook: dict | str | bytes, chapter: str = "03", learner: str = "somebody"
     ) -> SubmissionResult:
         """Grades a notebook."""
-        data = notebook if isinstance(notebook, str | bytes) else json.dumps(notebook, ensure_ascii=False)
+        data = notebook if isinstance(notebook, str | bytes) else json.dumps(notebook)
         path = self.folder / "submission.ipynb"
         path.write_bytes(data if isinstance(data, bytes) else data.encode())
         junit = str(self.folder / "junit.xml")

@@ -178,7 +178,7 @@ def attention(query, key, value):
         "",
     ),
     "the next cell transformed": (
-        f"{WRONG}\nget_ipython().input_transformers_post.append(lambda lines: ['print(1)\\n'])\n", "no result",
+        f"{WRONG}\nget_ipython().input_transformers_post.append(lambda lines: ['print(1)\\n'])\n", "not the expected",
     ),
     "the stream closed": ("import sys\nsys.stdout.close()\nsys.stderr.close()\n" + WRONG, "not the expected"),
     # Finding what is expected

@@ -62,7 +62,7 @@ def nasty() -> SubmissionResult:
 def test_pages_run_and_load_nothing():
     result = nasty()
     report = class_report([result], Collection(), {}, True, {}, 1.0)
-    for text in (feedback(result, pristine("03")), report):
+    for text in (feedback(result), report):
         tags = Collected(text).tags
         assert {tag for tag, _ in tags} & {"script", "iframe", "img", "link", "object", "form", "base"} == set()
         assert not any(name.startswith("on") for _, attributes in tags for name in attributes)
@@ -91,7 +91,7 @@ def test_a_gradebook_has_a_row_a_learner_and_tells_0_from_not_graded():
 def test_feedback_never_shows_the_solution_or_another_learner():
     result = made("Ada", flags=["equals the answer of Bo"], explanation="Why.")
     result.flags = ["3.2 equals, to the letter, the answer of Bo"]
-    text = feedback(result, pristine("03"))
+    text = feedback(result)
     assert "Bo" not in re.sub(r"<style>.*</style>", "", text, flags=re.DOTALL)
     assert "scores.softmax(dim=-1)" not in text
 

@@ -239,3 +239,19 @@ def test_the_same_seed_gives_the_same_points_and_inputs(graded, other_graded):
     first, again, other = graded(notebook), graded(notebook), other_graded(notebook)
     assert points(first) == points(again) == points(other)
     assert first.exercises[1].smallest == again.exercises[1].smallest != other.exercises[1].smallest
+
+
+def test_a_module_with_other_names_and_another_order_is_filled_in_the_exercises_own_way(graded):
+    answer = """
+        class SwiGLU(torch.nn.Module):
+            def __init__(self, d_model, d_ff):
+                super().__init__()
+                self.up = torch.nn.Linear(d_model, 2 * d_ff // 3, bias=False)
+                self.g = torch.nn.Linear(d_model, 2 * d_ff // 3, bias=False)
+                self.down = torch.nn.Linear(2 * d_ff // 3, d_model, bias=False)
+
+            def forward(self, x):
+                return self.down(torch.nn.functional.silu(self.g(x)) * self.up(x))
+    """
+    result = graded(submission({"5.7": answer}, "05"), chapter="05")
+    assert points(result)["5.7"] == 2, result.exercises[-1]

@@ -11,6 +11,7 @@ import numpy as np
 import torch
 
 from utils.exercises.calling import Outcome, Trouble
+from utils.grading.texts import harmless, whole
 
 LARGEST = 8_000_000  # characters
 DEEPEST = 14
@@ -39,7 +40,7 @@ def read_bundle(text: Any, probe: str) -> dict[str, Any]:
             raise BundleError("it has another form than a probe gives it")
         operations = content.get("operations", [])
         _require(isinstance(operations, list) and len(operations) <= 300)
-        operations = [_text(name, 200) for name in operations]
+        operations = [_told(name, 200) for name in operations]
         return {"answer": answer, "outcomes": [_outcome(part) for part in outcomes], "operations": operations}
     except (
         ValueError,
@@ -59,16 +60,16 @@ def _outcome(part: Any) -> Outcome:
     trouble = part.get("trouble")
     if trouble is not None:
         _require(isinstance(trouble, dict) and trouble.get("kind") in TROUBLES)
-        lines = tuple(_text(line, 400) for line in trouble.get("lines", [])[:6])
-        trouble = Trouble(trouble["kind"], _text(trouble["name"], 200), _text(trouble["message"], 5_000), lines)
+        lines = tuple(_told(line, 400) for line in trouble.get("lines", [])[:6])
+        trouble = Trouble(trouble["kind"], _told(trouble["name"], 200), _told(trouble["message"], 5_000), lines)
     gradients = part.get("gradients")
     if gradients is not None:
         _require(isinstance(gradients, dict) and len(gradients) <= 200)
-        gradients = {_text(name, 300): _value(value, 0) for name, value in gradients.items()}
+        gradients = {_told(name, 300): _value(value, 0) for name, value in gradients.items()}
         _require(all(value is None or isinstance(value, torch.Tensor) for value in gradients.values()))
-    damaged = tuple(_text(name, 300) for name in part.get("damaged", [])[:50])
+    damaged = tuple(_told(name, 300) for name in part.get("damaged", [])[:50])
     value = None if trouble is not None else _value(part["value"], 0)
-    return Outcome(value, trouble, damaged, gradients, _text(part.get("printed", ""), 3_000))
+    return Outcome(value, trouble, damaged, gradients, _told(part.get("printed", ""), 3_000))
 
 
 def _require(holds: object) -> None:
@@ -79,6 +80,11 @@ def _require(holds: object) -> None:
 def _text(text: Any, longest: int) -> str:
     _require(isinstance(text, str) and len(text) <= longest)
     return text
+
+
+def _told(text: Any, longest: int) -> str:
+    """A text that a person will read."""
+    return harmless(_text(text, longest))
 
 
 def _value(packed: Any, depth: int) -> Any:
@@ -94,7 +100,7 @@ def _value(packed: Any, depth: int) -> Any:
         case "float", [str(value)]:
             return float.fromhex(_text(value, 40))
         case "str", [str(value)]:
-            return _text(value, 5_000)
+            return whole(_text(value, 5_000))
         case "tuple", [list(parts)]:
             return tuple(_value(part, depth + 1) for part in parts)
         case "list", [list(parts)]:
@@ -104,7 +110,7 @@ def _value(packed: Any, depth: int) -> Any:
         case "tensor", [dict(described)]:
             return _tensor(described)
         case "other", [str(described), str(module), str(name)]:
-            return _stranger(_text(described, 300), module, name)
+            return _stranger(_told(described, 300), module, name)
     raise BundleError("it has another form than a probe gives it")
 
 

@@ -6,7 +6,7 @@ from collections.abc import Mapping, Sequence
 from utils.exercises.registry import exercise as exercise_of
 from utils.grading.collect import Collection
 from utils.grading.drawings import ORANGE, bars, histogram
-from utils.grading.pages import escape, page, table
+from utils.grading.pages import escape, page, prose, table
 from utils.grading.results import ExerciseResult, SubmissionResult
 
 LOOKED_AT = (
@@ -54,7 +54,7 @@ def reasons(result: SubmissionResult, flags: Mapping[str, list[str]]) -> list[st
 
 def _eye(graded: Sequence[SubmissionResult], collection: Collection, flags, links) -> str:
     rows = [
-        [_link(result, links), escape(result.chapter), "<br>".join(map(escape, why))]
+        [_link(result, links), escape(result.chapter), "<br>".join(map(prose, why))]
         for result in graded
         if (why := reasons(result, flags))
     ]
@@ -67,7 +67,7 @@ def _eye(graded: Sequence[SubmissionResult], collection: Collection, flags, link
     if harmless:
         listed = [[escape(entry.file), escape(entry.why)] for entry in harmless]
         parts.append(
-            f"<details><summary>{len(harmless)} files that nobody expects to be graded</summary>"
+            f"<details><summary>{_files(len(harmless))} nobody expects to be graded</summary>"
             f"{table(['File', 'Why'], listed)}</details>"
         )
     return "".join(parts)
@@ -86,15 +86,19 @@ def _chapter(chapter: str, results: Sequence[SubmissionResult]) -> list[str]:
         shares.append((f"{number} {answers[0].title}", points / out_of, f"{points:.2f} of {out_of}, {passed} passed"))
     wrong = Counter((e.number, e.misconception) for answers in by_number.values() for e in answers if e.misconception)
     common = [(f"{number} {name}", float(count), str(count)) for (number, name), count in wrong.most_common(12)]
-    best = sum(exercise_of(number).points for number in numbers)
+    declared = [exercise_of(number) for number in numbers]
+    best = sum(e.points for e in declared)
+    extra = sum(e.points for e in declared if e.optional)
     totals = [result.points for result in results]
     middle = sorted(totals)[len(totals) // 2]
     parts = [f"<h2>Chapter {escape(chapter)}</h2>"]
     parts.append(bars(shares, "Share of the points, by exercise", 1.0))
-    parts.append(histogram(totals, f"Totals: the middle learner has {middle:g} of {best} points", "points", best))
+    parts.append(
+        histogram(totals, f"Totals: the middle learner has {middle:g} points; {_of(best, extra)}", "points", best)
+    )
     parts.append(bars(common, "Most frequent misconceptions, in answers", colour=ORANGE))
     sentences = [
-        [escape(number), escape(name), escape(_sentence(number, name)), str(count)]
+        [escape(number), escape(name), prose(_sentence(number, name)), str(count)]
         for (number, name), count in wrong.most_common(12)
     ]
     parts.append(table(["", "Misconception", "What was said", "Answers"], sentences, {3}) if sentences else "")
@@ -113,13 +117,30 @@ def _sentence(number: str, name: str) -> str:
     return found[0] if found else ""
 
 
+def _of(best: int, extra: int) -> str:
+    more = f", and {extra} more in optional exercises" if extra else ""
+    return f"{best - extra} to be had{more}"
+
+
+def _files(count: int) -> str:
+    return f"{count} files that" if count != 1 else "1 file that"
+
+
 def _everybody(graded: Sequence[SubmissionResult], links) -> str:
-    rows = [[_link(r, links), escape(r.chapter), _points(r), f"{r.points:g}", f"{r.seconds:.1f} s"] for r in graded]
-    return "<h2>Everybody</h2>" + table(["Learner", "Chapter", "Points", "Total", "Time"], rows, {3, 4})
+    """A table a chapter: a row a learner, a column an exercise."""
+    parts = ["<h2>Everybody</h2>"]
+    for chapter in sorted({result.chapter for result in graded}):
+        of_it = [result for result in graded if result.chapter == chapter]
+        header = [f"Chapter {chapter}", *(escape(e.number) for e in of_it[0].exercises), "Total", "Time"]
+        rows = [
+            [_link(r, links), *(_points(e) for e in r.exercises), f"{r.points:g}", f"{r.seconds:.1f} s"] for r in of_it
+        ]
+        parts.append(table(header, rows, set(range(1, len(header)))))
+    return "".join(parts)
 
 
-def _points(result: SubmissionResult) -> str:
-    return " ".join(f"{e.number}: {e.points:g}" for e in result.exercises)
+def _points(exercise: ExerciseResult) -> str:
+    return "?" if exercise.verdict == "ungraded" else f"{exercise.points:g}"
 
 
 def _link(result: SubmissionResult, links: Mapping[str, str]) -> str:

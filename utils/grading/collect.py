@@ -9,10 +9,9 @@ from collections.abc import Iterable
 from dataclasses import dataclass, field
 from pathlib import Path, PurePosixPath
 
-from utils.grading.matching import exercise_lines
+from utils.grading.chapters import chapter_names
 from utils.grading.naming import Named, named, tidy
-from utils.grading.pristine import chapter_numbers, pristine
-from utils.grading.reading import Notebook, UnreadableError, read_cells
+from utils.grading.reading import Notebook, UnreadableError, exercise_lines, read_cells
 from utils.grading.unpack import File, files_in
 
 
@@ -71,7 +70,7 @@ class _Found:
 
 def collect(place: Path, chapters: Iterable[str] = (), leave_out: Path | None = None) -> Collection:
     """Finds learner and chapter of each notebook. `chapters`: only these; `leave_out`: the folder for results."""
-    slugs = {number: pristine(number).name for number in chapter_numbers()}
+    slugs = chapter_names()
     collection, found = Collection(), []
     skipped = leave_out.resolve() if leave_out else None
     for file in files_in(place):

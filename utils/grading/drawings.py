@@ -25,11 +25,12 @@ def bars(rows: Sequence[tuple[str, float, str]], title: str, largest: float | No
     return _figure(title, parts, len(rows) * ROW + 4)
 
 
-def histogram(values: Sequence[float], title: str, unit: str, largest: float, count: int = 12) -> str:
-    """How many values lie where, from 0 to `largest`."""
+def histogram(values: Sequence[float], title: str, unit: str, largest: int, most: int = 16) -> str:
+    """How many values lie where, from 0 to `largest`, by whole numbers: 6.5 stands over 6."""
     if not values:
         return ""
-    step = max(largest / count, 1e-9)
+    step = -(-(largest + 1) // most)
+    count = largest // step + 1
     counts = [0] * count
     for value in values:
         counts[min(int(value / step), count - 1)] += 1
@@ -41,9 +42,10 @@ def histogram(values: Sequence[float], title: str, unit: str, largest: float, co
         parts.append(f'<rect x="{x + 2:.1f}" y="{y:.1f}" width="{width - 4:.1f}" height="{size:.1f}" fill="{BLUE}"/>')
         if number:
             parts.append(f'<text x="{x + width / 2:.1f}" y="{y - 4:.1f}" text-anchor="middle">{number}</text>')
-    for index in range(0, count + 1, max(1, count // 6)):
-        x = left + index * width
-        parts.append(f'<text x="{x:.1f}" y="{height + 38}" text-anchor="middle">{index * step:.3g}</text>')
+    for index in range(count):
+        x, first, last = left + (index + 0.5) * width, index * step, min((index + 1) * step - 1, largest)
+        label = str(first) if first == last else f"{first}–{last}"
+        parts.append(f'<text x="{x:.1f}" y="{height + 38}" text-anchor="middle">{label}</text>')
     parts.append(
         f'<text x="{left + count * width / 2:.1f}" y="{height + 58}" text-anchor="middle">{escape(unit)}</text>'
     )

@@ -1,7 +1,6 @@
 """The page that a learner gets back: what was tried, what came out, why, a hint. Nobody else's data, no solution."""
 
-from utils.grading.pages import escape, listed, page, table
-from utils.grading.pristine import Pristine
+from utils.grading.pages import escape, listed, page, prose, table
 from utils.grading.results import ExerciseResult, SubmissionResult
 
 WORDS = {
@@ -14,7 +13,7 @@ WORDS = {
 MARKS = {True: "✓", False: "✗", None: "–"}
 
 
-def feedback(result: SubmissionResult, chapter: Pristine) -> str:
+def feedback(result: SubmissionResult) -> str:
     """The page of one submission."""
     main = [e for e in result.exercises if not e.optional]
     points, out_of = sum(e.points for e in result.exercises), sum(e.out_of for e in main)
@@ -26,7 +25,7 @@ def feedback(result: SubmissionResult, chapter: Pristine) -> str:
         for e in result.exercises
     ]  # fmt: skip
     parts = [
-        f"<h1>{escape(chapter.title)}</h1>",
+        f"<h1>{escape(result.title)}</h1>",
         f"<p>{escape(result.learner)} · {points:g} points ({out_of} to be had{optional})</p>",
         table(["", "Exercise", "", "Points"], rows, {3}),
         listed(result.notes),
@@ -34,18 +33,18 @@ def feedback(result: SubmissionResult, chapter: Pristine) -> str:
         f'<p class="quiet">Graded from {escape(result.file)} (SHA-256 {escape(result.digest[:16])}…). Inputs were '
         "drawn anew for this notebook; what the notebook itself printed played no part.</p>",
     ]
-    return page(f"{chapter.title} · {result.learner}", "\n".join(parts))
+    return page(f"{result.title} · {result.learner}", "\n".join(parts))
 
 
 def _section(e: ExerciseResult) -> str:
-    kind = "passed" if e.passed else "partly" if e.points else "wrong"
+    kind = "passed" if e.passed else "partly" if e.points else "open" if e.verdict in ("open", "missing") else "wrong"
     parts = [f'<span class="points">{e.points:g} of {e.out_of}</span>']
     parts.append(f"<h2>{escape(e.number)} · {escape(e.title)}: {escape(WORDS[e.verdict])}</h2>")
     if not e.passed:
-        parts += [f"<p>{escape(text)}</p>" for text in (e.message, e.explanation) if text]
+        parts += [f"<p>{prose(text)}</p>" for text in (e.message, e.explanation) if text]
         parts += [f"<pre>{escape(chr(10).join(e.lines))}</pre>"] if e.lines else []
         parts += [_smallest(e.smallest)] if e.smallest else []
-        parts += [f"<p><b>Hint.</b> {escape(e.hint)}</p>"] if e.hint else []
+        parts += [f"<p><b>Hint.</b> {prose(e.hint)}</p>"] if e.hint else []
     parts += [_tried(e)] if e.items else []
     parts += [listed(e.notes)] if e.notes else []
     return f'<section class="{kind}">{"".join(parts)}</section>'

@@ -38,7 +38,6 @@ SUSPICIOUS = {
     "call_answer": "it touches how answers are called",
     "modules": "it looks up modules by itself",
     "__globals__": "it looks into other functions' names",
-    "gc": "it searches the memory",
     "ctypes": "it calls the system by itself",
     "__subclasses__": "it searches the memory",
 }
@@ -53,6 +52,8 @@ UNWATCHED = (
     "from_numpy",
     "vmap",
 )
+# Words that are a name like any other, unless they are an attribute's or a module's.
+EVERYDAY = ("modules", "calling", "Largest", "concurrent")
 DYNAMIC = ("eval", "exec", "__import__", "import_module")  # what reading names is blind behind
 
 
@@ -158,13 +159,13 @@ def suspicions(exercise: Exercise, answer: Answer) -> list[str]:
     used = set()
     for node in ast.walk(tree):
         if isinstance(node, ast.Name):
-            used.add(node.id)
+            used |= {node.id} - set(EVERYDAY)
         elif isinstance(node, ast.Attribute):
             used.add(node.attr)
         elif isinstance(node, ast.alias):
             used |= set(node.name.split("."))
         elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
-            used |= set(re.split(r"\W+", node.value))
+            used |= {node.value, *re.split(r"\W+", node.value)} - (set(EVERYDAY) - {node.value})
     found = [f"{reason} (`{name}`)" for name, reason in SUSPICIOUS.items() if name in used]
     if _sizes_are_watched(exercise):
         found += [

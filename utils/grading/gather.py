@@ -121,9 +121,12 @@ def gather(needed: Iterable[str], own: Iterable[str], pool: Sequence[Fragment], 
         seen.add(name)
         found = _giving(name, pool, before) if name not in owned else []
         if not found and name not in owned:
-            if name not in KNOWN:
-                result.lacking.add(name)
-            continue
+            if name in KNOWN:
+                continue
+            result.lacking.add(name)
+            found = [f for f in pool if "*" in f.binds and f.exercise is None]  # from math import *: it may be in there
+            if not found:
+                continue
         altering = [] if name in KNOWN else [f for f in pool if name in f.changes and not f.exercise]
         for fragment in [*found, *altering]:
             if fragment.exercise is not None:

@@ -5,11 +5,13 @@ A cell that a spreadsheet would take for a formula gets an apostrophe in front, 
 
 import csv
 import io
+import re
 from collections.abc import Mapping, Sequence
 
 from utils.exercises.registry import exercises
 from utils.grading.results import SubmissionResult
 
+SYSTEMS_ID = re.compile(r" \((\d{3,})\)$")
 FORMULA = tuple("=+-@\t\r\n|%") + tuple("＝＋－＠")
 
 
@@ -20,20 +22,36 @@ def safe(text: str) -> str:
 
 
 def gradebook(results: Sequence[SubmissionResult]) -> str:
-    """A row a learner, a column an exercise and a total; an empty cell is not graded, 0 is nothing earned."""
+    """A row a learner, a column an exercise and a total; an empty cell is not graded, 0 is nothing earned.
+
+    Where files came with the number that Moodle or Canvas knows a person by, that has a column of its own.
+    """
     chapters = sorted({result.chapter for result in results})
     columns = [exercise for chapter in chapters for exercise in exercises(int(chapter))]
     rows: dict[str, dict[str, float]] = {}
     for result in results:
         row = rows.setdefault(result.learner, {})
         row |= {e.number: e.points for e in result.exercises if e.verdict != "ungraded"}
-    header = ["learner", *(f"{e.number} ({e.points}{', optional' if e.optional else ''})" for e in columns), "total"]
+    systems = any(SYSTEMS_ID.search(learner) for learner in rows)
+    header = [
+        "learner",
+        *(["id"] if systems else []),
+        *(f"{e.number} ({e.points}{', optional' if e.optional else ''})" for e in columns),
+        "total",
+    ]
     table = [header]
     for learner in sorted(rows, key=lambda name: (name.casefold(), name)):
         row = rows[learner]
         points = [f"{row[e.number]:g}" if e.number in row else "" for e in columns]
-        table.append([safe(learner), *points, f"{sum(row.values()):g}"])
+        name, number = _split(learner) if systems else (learner, "")
+        table.append([safe(name), *([number] if systems else []), *points, f"{sum(row.values()):g}"])
     return _csv(table)
+
+
+def _split(learner: str) -> tuple[str, str]:
+    """("Li, Bo", "4712") for "Li, Bo (4712)"."""
+    found = SYSTEMS_ID.search(learner)
+    return (learner[: found.start()], found[1]) if found else (learner, "")
 
 
 def long_form(results: Sequence[SubmissionResult], flags: Mapping[str, list[str]]) -> str:

@@ -4,7 +4,6 @@ import contextlib
 import hashlib
 import io
 import os
-import re
 import tempfile
 import time
 from collections.abc import Iterable
@@ -24,9 +23,6 @@ from utils.grading.probing import Times
 from utils.grading.reading import Notebook, read_cells
 from utils.grading.results import SubmissionResult
 from utils.grading.sandbox import Limits, Sandbox, SandboxError
-
-# A kernel's text goes into XML, which has no place for most control characters.
-NOT_IN_XML = re.compile("[\x00-\x08\x0b\x0c\x0e-\x1f\ud800-\udfff\ufffe\uffff]")
 
 
 class Grader:
@@ -48,7 +44,7 @@ class Grader:
         start = time.monotonic()
         digest, found, notebook = hashlib.sha256(data).hexdigest(), pristine(chapter), read_cells(data)
         assembled = assemble(notebook, found)
-        result = SubmissionResult(learner, found.number, file, digest, confined=self.confined)
+        result = SubmissionResult(learner, found.number, file, digest, confined=self.confined, title=found.title)
         result.notes = [*notebook.notes, *_release_notes(notebook, found)]
         result.prints = answer_prints(assembled.answers)
         result.flags = like_solution(result.prints, found)

@@ -165,7 +165,14 @@ class Job:
         there = self.kernels.sandbox.slice
         believed = not suspicions(exercise, session.answer)
         examination = Examination(exercise, self.secret, self.digest, self.times, there, believed)
-        examined = examination.run(session.loop, session.answer.name)
+        try:
+            examined = examination.run(session.loop, session.answer.name)
+        except SandboxError:
+            raise
+        except Exception as error:  # ours to mend: it must cost no other exercise its points
+            raise SandboxError(
+                f"{exercise.number} could not be judged ({type(error).__name__}: {str(error)[:200]})"
+            ) from error
         if examined.report is not None:
             return of_report(exercise, examined.report)
         message = examined.stopped

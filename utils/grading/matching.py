@@ -13,10 +13,9 @@ from dataclasses import dataclass, field
 from utils.grading.gather import Fragment, Gathered, fragments, gather, names_read
 from utils.grading.neutral import neutral, parsed, why_not_parsed
 from utils.grading.pristine import Pristine, check_of, checked_name
-from utils.grading.reading import Cell, Notebook
+from utils.grading.reading import Cell, Notebook, by_id, by_line, by_metadata
 from utils.grading.slicing import bound_names
 
-LINE = re.compile(r"^\s*#+\s*exercise\s+(\d+)[.,](\d+)\b", re.IGNORECASE)
 NOT_HELPERS = ("exercise", "check", "hint", "predict", "setup")
 
 
@@ -45,31 +44,6 @@ def match(notebook: Notebook, chapter: Pristine) -> list[Answer]:
     return _Matching(notebook, chapter).answers()
 
 
-def exercise_lines(notebook: Notebook) -> list[str]:
-    """The exercises that a notebook's cells name, by id, metadata or first line."""
-    found = []
-    for cell in notebook.cells:
-        number = _by_id(cell) or _by_metadata(cell) or _by_line(cell)
-        found += [number] if number else []
-    return found
-
-
-def _by_id(cell: Cell) -> str | None:
-    found = re.fullmatch(r"exercise-(\d+)_(\d+)", cell.identifier)
-    return f"{found[1]}.{found[2]}" if found else None
-
-
-def _by_metadata(cell: Cell) -> str | None:
-    number = cell.course.get("exercise")
-    return number if cell.role == "exercise" and isinstance(number, str) else None
-
-
-def _by_line(cell: Cell) -> str | None:
-    first = next((line for line in cell.source.split("\n") if line.strip() and not line.startswith("%%")), "")
-    found = LINE.match(first)
-    return f"{int(found[1])}.{int(found[2])}" if found else None
-
-
 class _Matching:
     """The search behind `match`."""
 
@@ -83,10 +57,10 @@ class _Matching:
 
     def _candidates(self, number: str) -> Iterable[_Place]:
         for cell in self.notebook.cells:
-            if _by_id(cell) == number:
+            if by_id(cell) == number:
                 yield _Place(cell, "id")
-            elif not _by_id(cell) and (_by_metadata(cell) or _by_line(cell)) == number:
-                yield _Place(cell, "metadata" if _by_metadata(cell) else "line")
+            elif not by_id(cell) and (by_metadata(cell) or by_line(cell)) == number:
+                yield _Place(cell, "metadata" if by_metadata(cell) else "line")
 
     def _name(self, number: str) -> str:
         return self.chapter.names[number]
@@ -127,7 +101,7 @@ class _Matching:
         """Whether the learner made a cell."""
         if cell.identifier in self.pristine_ids or cell.role in NOT_HELPERS:
             return False
-        return not (_by_line(cell) or check_of(cell.source))
+        return not (by_line(cell) or check_of(cell.source))
 
     def _pool(self) -> list[Fragment]:
         """The statements that helpers may come from: the learner's cells, then what was deleted of ours."""
@@ -136,7 +110,7 @@ class _Matching:
         for cell in self.notebook.cells:
             if cell.index in answered:
                 pool += fragments(cell, answered[cell.index])
-            elif not (_by_id(cell) or _by_line(cell)) and not (cell.role in NOT_HELPERS and cell.role != "setup"):
+            elif not (by_id(cell) or by_line(cell) or cell.role == "exercise"):
                 pool += fragments(cell)
         bound = {name for fragment in pool for name in fragment.binds}
         for cell in self.chapter.cells:
@@ -163,12 +137,28 @@ class _Matching:
             answer.notes.append(
                 f"`{answer.name}` was found in another cell than the exercise's, and was taken from it."
             )
+        elif answer.state == "there":
+            self._take_redefinition(answer)
+            own = set(_bound(answer.source))
         needed = set(names_read(answer.source)) | ({answer.name} - own)
         others = [fragment for fragment in self.pool if fragment.exercise != number]
         gathered = gather(needed - own, own, others, self._check_index(number))
         answer.helpers, answer.uses = gathered.fragments, gathered.uses
         self._note(answer, place, gathered)
         return answer
+
+    def _take_redefinition(self, answer: Answer) -> None:
+        """A definition of the same name that stands below the exercise's cell is what the check was given."""
+        below = [f for f in self.pool if answer.name in f.binds and f.cell > answer.cells[-1] and not f.exercise]
+        checked = [cell.index for cell in self.notebook.cells if check_of(cell.source) == answer.number]
+        counted = [f for f in below if checked and f.cell <= checked[-1]]
+        if counted:
+            answer.source = "\n\n".join([answer.source, *(fragment.text for fragment in counted)])
+            answer.notes.append(
+                f"`{answer.name}` is defined again between the exercise's cell and its check: that one counted."
+            )
+        elif below:
+            answer.notes.append(f"`{answer.name}` is defined again further down: the exercise's own cell counted.")
 
     def _asked(self, number: str) -> str:
         """The name handed to check: the learner's, where the check cell was changed to another that is defined."""
@@ -189,7 +179,7 @@ class _Matching:
         """Says which rules were applied."""
         number, notes = answer.number, answer.notes
         if place is None and answer.state == "missing":
-            notes.append("The exercise's cell is not in the notebook.")
+            notes.append(self._where_it_is(number))
         if place is not None and place.way == "line":
             notes.append("The cell was found by its first line: the program that saved the notebook changed its id.")
         if len(self.places[number]) > 1:
@@ -203,6 +193,15 @@ class _Matching:
             notes.append("The cell stands in another place than it was handed out in, which does no harm.")
         if answer.state == "there" and answer.source and parsed(answer.source) is None:
             notes.append(f"The cell is no Python ({why_not_parsed(answer.source)}).")
+
+    def _where_it_is(self, number: str) -> str:
+        """What became of a cell that is missing."""
+        name = self._name(number)
+        for cell in self.notebook.texts:
+            metadata = cell.role == "exercise" and cell.course.get("exercise") == number
+            if by_id(cell) == number or metadata or re.search(rf"^(def|class) {name}\b", cell.source, re.MULTILINE):
+                return "The exercise's cell is there as text (Markdown or raw): turn it into a code cell again."
+        return "The exercise's cell is not in the notebook."
 
     def _moved(self, number: str) -> bool:
         there = [self.main[n].cell.index for n in self.chapter.exercises if self.main[n] is not None]

@@ -2,6 +2,7 @@
 
 import ast
 import re
+from functools import lru_cache
 
 MARKERS = ("PYTEST_VALIDATE_IGNORE_OUTPUT", "NBVAL_IGNORE_OUTPUT", "NBVAL_CHECK_OUTPUT", "NBVAL_RAISES_EXCEPTION")
 ORDER = re.compile(rf"^(\s*)#+\s*({'|'.join((*MARKERS, 'NBVAL_SKIP'))})\b.*$", re.MULTILINE)
@@ -14,8 +15,10 @@ IPYTHONS = re.compile(
 
 LONGEST = 500_000  # characters of one cell
 DEEPEST = 120  # levels of a syntax tree
+KEPT = 128  # sources whose trees are remembered: a cell is looked at from many sides
 
 
+@lru_cache(maxsize=KEPT)
 def neutral(source: str) -> str:
     """The source with the same lines, in which what is IPython's own does nothing."""
     source = ORDER.sub(r"\1#", source)
@@ -42,9 +45,10 @@ def _without_ipython(source: str) -> str:
     return IPYTHONS.sub("None", text).rstrip("\n")
 
 
+@lru_cache(maxsize=KEPT)
 def parsed(source: str) -> ast.Module | None:
     """The syntax tree of a cell; None where it is no Python, or none that a person writes. `await` at the top is
-    allowed, as in a notebook.
+    allowed, as in a notebook. Whoever asks again gets the same tree, so nobody may change it.
     """
     if len(source) > LONGEST:
         return None

@@ -1,5 +1,6 @@
 """The frame of the grader's HTML pages: self-contained, legible in light and dark, and every text escaped."""
 
+import re
 from html import escape as html_escape
 from typing import Any
 
@@ -17,6 +18,7 @@ section { border: 1px solid var(--line); border-left-width: 5px; border-radius: 
   margin: 1rem 0 }
 section.passed { border-left-color: var(--good) } section.partly { border-left-color: var(--part) }
 section.wrong { border-left-color: var(--bad) }
+code { font-size: .92em; background: var(--soft); padding: .05rem .25rem; border-radius: 3px }
 section h2 { margin: .4rem 0 } .quiet { opacity: .75 } .points { float: right; font-weight: 600 }
 figure { margin: 1.2rem 0 } figcaption { font-weight: 600; margin-bottom: .3rem } svg { max-width: 100%; height: auto }
 svg text { fill: currentColor; font: 13px system-ui, sans-serif }
@@ -27,6 +29,11 @@ def escape(value: Any) -> str:
     """Text as HTML, quotes included, without control characters."""
     text = "".join(c if c in "\n\t" or c.isprintable() else "�" for c in str(value))
     return html_escape(text, quote=True)
+
+
+def prose(value: Any) -> str:
+    """A sentence as HTML: what stands between backticks is code."""
+    return re.sub(r"`([^`\n]{1,200})`", r"<code>\1</code>", escape(value))
 
 
 def page(title: str, body: str) -> str:
@@ -52,4 +59,4 @@ def table(header: list[str], rows: list[list[str]], numbers: set[int] = frozense
 
 def listed(items: list[str]) -> str:
     """A list of texts."""
-    return f"<ul>{''.join(f'<li>{escape(item)}</li>' for item in items)}</ul>" if items else ""
+    return f"<ul>{''.join(f'<li>{prose(item)}</li>' for item in items)}</ul>" if items else ""

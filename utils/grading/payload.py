@@ -10,6 +10,7 @@ import pickle
 import pickletools
 from collections.abc import Iterable
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import Any
 
 from utils.exercises.calling import form_of
@@ -34,8 +35,8 @@ def probe_code(
 ) -> str:
     """The probe cell's code. `there` is what the kernel's course holds already."""
     sent = [(replace(call.case, name="", part="values", traits=()), call.seed, call.weights) for call in calls]
-    fills = [(function.__module__, function.__name__) for function in form_of(exercise).fills]
-    needed = {*classes_in(sent), *fills}
+    fills = [_named(function) for function in form_of(exercise).fills]
+    needed = {*classes_in(sent), *((module, name) for module, name, _ in fills)}
     task = {
         "probe": probe, "name": name, "kind": exercise.kind, "signature": _bare(form_of(exercise).signature),
         "fills": fills, "modules": definitions(needed, there, place_of(exercise)), "calls": pickle.dumps(sent, 4),
@@ -79,6 +80,19 @@ def classes_in(value: Any) -> set[Place]:
             found.add(tuple(argument.split(" ", 1)))
     own = {(module, name) for module, name in found if module.startswith("utils.") and module not in ALWAYS_THERE}
     return {place for place in own if module_file(place[0]) is not None and _defined(*place)}
+
+
+def _named(fill: Any) -> tuple[str, str, dict[str, Any]]:
+    """A way to fill weights in as (module, name, keywords): a function at the top of a module, or a partial of one."""
+    keywords = dict(fill.keywords) if isinstance(fill, partial) else {}
+    function = fill.func if isinstance(fill, partial) else fill
+    place = function.__module__, function.__name__
+    if not _defined(*place) or isinstance(fill, partial) and fill.args:
+        raise SliceError(
+            f"The fill {'.'.join(place)} cannot be sent to a kernel: it must be a function at the top of a module, or "
+            "functools.partial of one with keywords."
+        )
+    return *place, keywords
 
 
 def _defined(module: str, name: str) -> bool:

@@ -12,13 +12,12 @@ from functools import cache
 from pathlib import Path
 
 from utils.errors import ConfigError
+from utils.grading.chapters import COPIES, ROOT, chapter_numbers
 from utils.grading.neutral import parsed
 from utils.grading.reading import Cell
-from utils.grading.slicing import UTILS
 from utils.notebooks.source import Chapter
 
-ROOT = UTILS.parent
-COPIES = Path(__file__).parent / "pristine"
+__all__ = ["Pristine", "chapter_numbers", "checked_name", "check_of", "copies", "of_this_release", "pristine"]
 
 
 @dataclass(frozen=True)
@@ -44,14 +43,6 @@ class Pristine:
     def cell(self, role: str, exercise: str) -> Cell:
         """The exercise's own cell or its check."""
         return next(cell for cell in self.cells if cell.role == role and cell.course.get("exercise") == exercise)
-
-
-def chapter_numbers() -> list[str]:
-    """The chapters that can be graded."""
-    from utils.exercises.registry import chapters
-
-    there = {path.name[:2] for path in [*(ROOT / "solutions").glob("[0-9][0-9]_*.py"), *COPIES.glob("*.json")]}
-    return [number for number in sorted(there) if int(number) in chapters()]
 
 
 @cache

@@ -9,11 +9,14 @@ import time
 from dataclasses import dataclass, field
 from typing import Any
 
-from utils.exercises.calling import Outcome, drawn_weights, fill_count, run_case
+from torch import Tensor
+
+from utils.exercises.calling import Outcome, drawn_weights, fill_count, form_of, input_names, run_case
 from utils.exercises.checking import drawn_cases, drawn_for_property, unlike_signature
 from utils.exercises.declare import WATCHED, Case, Exercise, Property
-from utils.exercises.judging import require_comparable
+from utils.exercises.judging import Finding, require_comparable
 from utils.exercises.report import Report
+from utils.exercises.structure import leaves
 from utils.exercises.surroundings import state_preserved
 from utils.exercises.verdict import (
     PropertyTrial,
@@ -31,6 +34,10 @@ from utils.grading.running import CellRun, Loop
 from utils.grading.seeds import seed_for
 from utils.grading.slicing import Slice
 
+UNSEEN = (
+    "How large your tensors get was not looked at: your code uses something that could hide it (threads, NumPy, the "
+    "system, the grader's own parts). Write it with torch alone."
+)
 FURTHER_CALLS = 4  # that may follow to find out what is wrong with an answer
 
 
@@ -72,16 +79,18 @@ class Examination:
             for index, declared in enumerate(exercise.properties):
                 cases = drawn_for_property(exercise, declared, seed("property", str(index)))
                 self.properties.append((declared, cases, seed("calls of property", str(index))))
+        self.expected: list[Outcome] = []  # known to nobody before the first answer is there
         self.left = FURTHER_CALLS
 
     def run(self, loop: Loop, name: str) -> Examined:
         """Probes the answer of that name, with each way to put weights into a module until one fits."""
-        examined = Examined()
-        first = None
-        for fill in range(fill_count(self.exercise)):
-            bundle = self._probe(loop, name, self._calls(), fill, examined)
+        examined, calls = Examined(), self._calls()
+        first: tuple[int, list[Trial], list[Outcome]] | None = None
+        ways = 1 if all(case.own_weights for case in self.cases) else fill_count(self.exercise)
+        for fill in range(ways):
+            bundle = self._probe(loop, name, calls, fill, examined)
             if bundle is None:
-                return examined if first is None else first
+                break
             if sentence := self._unfit(bundle["answer"], name):
                 examined.state, examined.stopped = "unfit", sentence
                 return examined
@@ -93,11 +102,19 @@ class Examination:
                 )
                 return examined
             with state_preserved():
-                judged_here = self._judged(loop, name, bundle["outcomes"], fill)
-            first = first or Examined(judged_here, runs=examined.runs)
-            if judged_here.passed or not any(item.passed is False for item in judged_here.items[: len(self.cases)]):
-                return Examined(judged_here, runs=examined.runs)
-        return first
+                if self._gradients_missing(bundle["outcomes"], fill):
+                    examined.state = "forged"
+                    examined.stopped = "The result that came back is not of the grader's making: it lacks gradients."
+                    return examined
+                trials = self._trials(bundle["outcomes"])
+            if first is None or not any(trial.finding for trial in trials):
+                first = fill, trials, bundle["outcomes"]
+            if not any(trial.finding for trial in trials):
+                break
+        if first is None:
+            return examined
+        with state_preserved():
+            return Examined(self._reported(loop, name, *first), runs=examined.runs)
 
     def _calls(self) -> list[CallOf]:
         """Every case, the first once more, and the cases of all properties."""
@@ -169,22 +186,46 @@ class Examination:
             run_case(self.exercise, self.exercise.reference, self.cases[0], self.seed)
         return next((name for name in found if name not in usual), None)
 
-    def _judged(self, loop: Loop, name: str, outcomes: list[Outcome], fill: int) -> Report:
-        """Asks the reference, and compares."""
+    def _gradients_missing(self, outcomes: list[Outcome], fill: int) -> bool:
+        """Whether a gradient that was asked for is not even told to be absent, which no probe of ours leaves out."""
+        for case, outcome in zip(self.cases, outcomes, strict=False):
+            if case.gradients and outcome.trouble is None:
+                inputs = input_names(form_of(self.exercise), case)
+                floats = [leaf for name, value in inputs.items() for leaf in leaves(value, name)]
+                asked = {name for name, part in floats if isinstance(part, Tensor) and part.is_floating_point()}
+                if fill < 2 and self.exercise.kind == "module" and not case.own_weights:
+                    asked |= set(drawn_weights(self.exercise, case, 0))
+                if not asked <= set(outcome.gradients or {}):
+                    return True
+        return False
+
+    def _trials(self, outcomes: list[Outcome]) -> list[Trial]:
+        """Asks the reference, once for all ways to put weights in, and compares."""
         exercise, count = self.exercise, len(self.cases)
-        trials: list[Trial] = []
-        for index, case in enumerate(self.cases):
-            expected = run_case(exercise, exercise.reference, case, self.seed + index)
-            require_comparable(exercise, case, expected)
-            trials.append(judged(exercise, case, expected, outcomes[index] if index < len(outcomes) else None))
+        if not self.expected:
+            for index, case in enumerate(self.cases):
+                self.expected.append(run_case(exercise, exercise.reference, case, self.seed + index))
+                require_comparable(exercise, case, self.expected[-1])
+        trials = [
+            judged(exercise, case, self.expected[index], outcomes[index] if index < len(outcomes) else None)
+            for index, case in enumerate(self.cases)
+        ]
         if len(outcomes) > count and not any(trial.finding for trial in trials):
             trials = repeated(trials, outcomes[count])
-        properties = self._judged_properties(trials, outcomes[count + 1 :])
+        return trials
+
+    def _reported(self, loop: Loop, name: str, fill: int, trials: list[Trial], outcomes: list[Outcome]) -> Report:
+        """What the trials of one way amount to."""
+        exercise = self.exercise
+        properties = self._judged_properties(trials, outcomes[len(self.cases) + 1 :])
 
         def call(case: Case, seed: int, case_fill: int) -> Outcome | None:
             return self._further(loop, name, case, seed, case_fill)
 
-        return report_on(exercise, call, self.seed, fill, trials, properties)
+        report = report_on(exercise, call, self.seed, fill, trials, properties)
+        if report.message == UNSEEN:
+            report.misconception, report.explanation = None, ""
+        return report
 
     def _judged_properties(self, trials: list[Trial], outcomes: list[Outcome]) -> list[PropertyTrial]:
         tried = []
@@ -192,7 +233,9 @@ class Examination:
         for declared, cases, seed in self.properties:
             own, outcomes = outcomes[: len(cases)], outcomes[len(cases) :]
             watched = any(case.observe in WATCHED for case in cases)
-            if judgeable and len(own) == len(cases) and (self.believed or not watched):
+            if judgeable and len(own) == len(cases) and watched and not self.believed:
+                tried.append(PropertyTrial(declared, cases, own, Finding("property", UNSEEN), seed))
+            elif judgeable and len(own) == len(cases):
                 tried.append(judged_property(self.exercise, declared, cases, own, seed))
             else:
                 tried.append(PropertyTrial(declared, [], []))

@@ -7,8 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from utils.errors import CourseError
+from utils.grading.texts import whole
 
 LARGEST = 200_000_000  # bytes of one file
+LINE = re.compile(r"^\s*#+\s*exercise\s+(\d+)[.,](\d+)\b", re.IGNORECASE)
 CONFLICT = re.compile(r"^(<{7}|>{7}|\|{7})( |$)", re.MULTILINE)
 BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
 
@@ -19,12 +21,13 @@ class UnreadableError(CourseError):
 
 @dataclass(frozen=True)
 class Cell:
-    """One code cell. `course` is what the build wrote into its metadata, where that is left."""
+    """One cell. `course` is what the build wrote into its metadata, where that is left."""
 
     source: str
     identifier: str = ""
     course: dict[str, Any] = field(default_factory=dict)
     index: int = 0  # among all cells
+    code: bool = True
 
     @property
     def role(self) -> str:
@@ -40,6 +43,7 @@ class Notebook:
     cells: tuple[Cell, ...]
     course: dict[str, Any] = field(default_factory=dict)  # chapter, digest of the release, …
     notes: tuple[str, ...] = ()
+    texts: tuple[Cell, ...] = ()  # its other cells
 
 
 def read_cells(data: bytes) -> Notebook:
@@ -62,12 +66,10 @@ def read_cells(data: bytes) -> Notebook:
     found = [_cell(cell, index) for index, cell in enumerate(cells)]
     if broken := sum(cell is None for cell in found):
         notes.append(f"{broken} of its cells are damaged and were passed over.")
-    code = tuple(cell for cell in found if cell is not None and cell.source is not NOT_CODE)
+    code = tuple(cell for cell in found if cell is not None and cell.code)
+    texts = tuple(cell for cell in found if cell is not None and not cell.code)
     course = _mapping(_mapping(content.get("metadata")).get("course"))
-    return Notebook(code, course, tuple(notes))
-
-
-NOT_CODE = "\0not code"
+    return Notebook(code, course, tuple(notes), texts)
 
 
 def _text(data: bytes) -> str:
@@ -119,7 +121,7 @@ def _of_worksheets(worksheets: Any) -> list[Any]:
 
 
 def _cell(cell: Any, index: int) -> Cell | None:
-    """A cell; one whose source is NOT_CODE for text; None for something that is no cell."""
+    """A cell; None for something that is no cell."""
     if not isinstance(cell, dict) or not isinstance(cell.get("cell_type"), str):
         return None
     source = cell.get("source", "")
@@ -127,13 +129,40 @@ def _cell(cell: Any, index: int) -> Cell | None:
         source = "".join(source)
     if not isinstance(source, str):
         return None
-    if cell["cell_type"] != "code":
-        return Cell(NOT_CODE, index=index)
     identifier = cell.get("id")
     course = _mapping(_mapping(cell.get("metadata")).get("course"))
     source = source.replace("\r\n", "\n").replace("\r", "\n").removeprefix("\ufeff").replace("\0", "")
-    return Cell(source, identifier if isinstance(identifier, str) else "", course, index)
+    identifier = identifier if isinstance(identifier, str) else ""
+    return Cell(whole(source), identifier, course, index, cell["cell_type"] == "code")
 
 
 def _mapping(value: Any) -> dict[str, Any]:
     return value if isinstance(value, dict) else {}
+
+
+def exercise_lines(notebook: Notebook) -> list[str]:
+    """The exercises that a notebook's cells name, by id, metadata or first line."""
+    found = []
+    for cell in notebook.cells:
+        number = by_id(cell) or by_metadata(cell) or by_line(cell)
+        found += [number] if number else []
+    return found
+
+
+def by_id(cell: Cell) -> str | None:
+    """The exercise whose id a cell has."""
+    found = re.fullmatch(r"exercise-(\d+)_(\d+)", cell.identifier)
+    return f"{found[1]}.{found[2]}" if found else None
+
+
+def by_metadata(cell: Cell) -> str | None:
+    """The exercise that a cell's metadata name."""
+    number = cell.course.get("exercise")
+    return number if cell.role == "exercise" and isinstance(number, str) else None
+
+
+def by_line(cell: Cell) -> str | None:
+    """The exercise that a cell's first line names."""
+    first = next((line for line in cell.source.split("\n") if line.strip() and not line.startswith("%%")), "")
+    found = LINE.match(first)
+    return f"{int(found[1])}.{int(found[2])}" if found else None

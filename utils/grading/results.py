@@ -1,10 +1,11 @@
 """What grading gives: one record an exercise, one a submission, written and read as plain JSON."""
 
 from dataclasses import asdict, dataclass, field
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from utils.exercises.declare import Exercise
-from utils.exercises.report import Report
+if TYPE_CHECKING:  # who only reads results does without torch
+    from utils.exercises.declare import Exercise
+    from utils.exercises.report import Report
 
 VERSION = 1
 # passed, partly, wrong; open: as handed out; missing: no cell; forbidden: a library did it; slow, died, flooded,
@@ -58,6 +59,7 @@ class SubmissionResult:
     prints: dict[str, dict[str, Any]] = field(default_factory=dict)  # what answers are compared by
     seconds: float = 0.0
     confined: bool = True
+    title: str = ""  # of the chapter
     version: int = VERSION
 
     @property
@@ -81,7 +83,7 @@ class SubmissionResult:
         return cls(**{**content, "exercises": exercises})
 
 
-def of_report(exercise: Exercise, report: Report) -> ExerciseResult:
+def of_report(exercise: "Exercise", report: "Report") -> ExerciseResult:
     """A check's report as a result."""
     verdict = "passed" if report.passed else "partly" if report.points else "wrong"
     if not report.passed and report.message.startswith("Not written yet"):
@@ -95,7 +97,7 @@ def of_report(exercise: Exercise, report: Report) -> ExerciseResult:
     return result
 
 
-def blank(exercise: Exercise, verdict: str, message: str) -> ExerciseResult:
+def blank(exercise: "Exercise", verdict: str, message: str) -> ExerciseResult:
     """A result without points, with a hint where one can help."""
     result = ExerciseResult(exercise.number, exercise.title, exercise.points, verdict=verdict, message=message)
     result.optional = exercise.optional

@@ -1,17 +1,14 @@
 """A grading run: what came back is collected, what is new or changed is graded, and the reports are written anew."""
 
+import threading
 import time
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from utils.exercises.home import write_whole
-from utils.grading.classreport import class_report, key_of
 from utils.grading.collect import Collection, Submission
-from utils.grading.copies import alike, prints
 from utils.grading.feedback import feedback
-from utils.grading.gradebook import gradebook, long_form
 from utils.grading.junit import merged
-from utils.grading.pristine import pristine
 from utils.grading.results import SubmissionResult
 from utils.grading.store import Store
 from utils.grading.workers import Workers
@@ -45,6 +42,7 @@ def run(collection: Collection, store: Store, workers: Workers, progress: Progre
             progress(submission, kept)
     taken_over, troubles = len(done), {}
     store.write_run(collection, done, started, workers.jobs)  # the seed first, so that an interrupted run has it
+    ahead: threading.Thread | None = None
     waiting = [submission for submission in collection.submissions if submission.identifier not in done]
     try:
         for submission, answer in workers.grade(waiting, store.secret, store.junit_file):
@@ -52,21 +50,35 @@ def run(collection: Collection, store: Store, workers: Workers, progress: Progre
                 result = SubmissionResult.from_dict(answer["result"])
                 result.notes = [*submission.notes, *result.notes]
                 store.keep(submission, result)
-                page = feedback(result, pristine(submission.chapter))
+                page = feedback(result)
                 write_whole(store.feedback_file(submission), page)
                 done[submission.identifier] = result
             else:
                 troubles[submission.identifier] = answer["trouble"]
             progress(submission, done.get(submission.identifier))
+            if ahead is None:  # from here on the workers leave time for it
+                ahead = threading.Thread(target=_load_reports, daemon=True)
+                ahead.start()
     finally:
         write_reports(collection, store, done, started, workers.jobs)
     return Run(done, troubles, taken_over, time.time() - started)
+
+
+def _load_reports() -> None:
+    """Loads what the reports on the class need, torch among it."""
+    import utils.exercises.registry
+    import utils.grading.classreport
+    import utils.grading.copies
+    import utils.grading.gradebook  # noqa: F401
 
 
 def write_reports(
     collection: Collection, store: Store, done: dict[str, SubmissionResult], started: float, jobs: int
 ) -> None:
     """All that is about the class as a whole."""
+    from utils.grading.classreport import class_report, key_of
+    from utils.grading.gradebook import gradebook, long_form
+
     ordered = [(s, done[s.identifier]) for s in collection.submissions if s.identifier in done]
     results = [result for _, result in ordered]
     flags = copies_among(results)
@@ -85,6 +97,9 @@ def write_reports(
 
 def copies_among(results: Sequence[SubmissionResult]) -> dict[str, list[str]]:
     """Sentences on answers that equal another learner's, by learner and chapter."""
+    from utils.grading.copies import alike, prints
+    from utils.grading.pristine import pristine
+
     found: dict[str, list[str]] = {}
     for number in sorted({result.chapter for result in results}):
         chapter = pristine(number)

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from utils.grading.inside.probe import MIME
+from utils.grading.texts import harmless
 from utils.grading.watching import excess_of, own_memory
 from utils.grading.wire import IOPUB, SHELL, Kernel, Message
 
@@ -38,10 +39,10 @@ class CellRun:
 
     def told(self) -> str:
         """What happened, in words, for a cell that did not end well."""
-        said = f": {self.error_text}" if self.error_text else ""
+        said = f": {self.error_text.rstrip('.')}" if self.error_text else ""
         return {
             "ok": "",
-            "error": f"it stops with {self.error_name}{said}",
+            "error": f"it stops with {self.error_name or 'an error'}{said}",
             "slow": f"it had not finished after {self.seconds:.0f} seconds and was interrupted: is there a loop "
             "without an end?",
             "killed": f"it had not finished after {self.seconds:.0f} seconds, did not react to an interrupt, and was "
@@ -126,12 +127,15 @@ class Loop:
         if message.kind == "status":
             return content.get("execution_state") == "idle"
         if message.kind == "stream":
-            run.text = (run.text + str(content.get("text", ""))[:KEPT_TEXT])[:KEPT_TEXT]
+            run.text = (run.text + harmless(content.get("text"))[:KEPT_TEXT])[:KEPT_TEXT]
         elif message.kind in ("display_data", "execute_result", "update_display_data"):
             data = content.get("data")
             if isinstance(data, dict) and MIME in data:
                 run.bundles.append(data[MIME])
         elif message.kind == "error":
             run.ended = "error"
-            run.error_name, run.error_text = str(content.get("ename", ""))[:200], str(content.get("evalue", ""))[:2_000]
+            run.error_name, run.error_text = (
+                harmless(content.get("ename"))[:200],
+                harmless(content.get("evalue"))[:2_000],
+            )
         return False

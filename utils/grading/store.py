@@ -13,9 +13,9 @@ from typing import Any
 
 from utils.errors import ConfigError, CourseError
 from utils.exercises.home import write_whole
+from utils.grading.chapters import ROOT
 from utils.grading.collect import Collection, Submission
 from utils.grading.results import VERSION, SubmissionResult
-from utils.grading.slicing import UTILS
 
 PACKAGES = ("torch", "numpy", "nbval", "pytest", "ipykernel", "ipython", "pyzmq", "nbformat")
 GRADED_BY = ("utils/exercises", "utils/transformer", "utils/grading", "solutions")
@@ -26,8 +26,8 @@ def course_digest() -> str:
     """A digest of all that decides about points: exercises, references, the grader."""
     digest = hashlib.sha256()
     for tree in GRADED_BY:
-        for path in sorted((UTILS.parent / tree).rglob("*.py")):
-            digest.update(str(path.relative_to(UTILS.parent)).encode() + b"\0" + path.read_bytes())
+        for path in sorted((ROOT / tree).rglob("*.py")):
+            digest.update(str(path.relative_to(ROOT)).encode() + b"\0" + path.read_bytes())
     return digest.hexdigest()[:16]
 
 

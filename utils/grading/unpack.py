@@ -13,6 +13,7 @@ from pathlib import Path, PurePosixPath
 
 from utils.errors import ConfigError
 from utils.grading.reading import LARGEST
+from utils.grading.texts import one_line
 
 DEEPEST = 3  # archives within archives
 MOST_MEMBERS = 50_000
@@ -43,17 +44,22 @@ def files_in(place: Path) -> Iterator[File]:
     if not place.exists():
         raise ConfigError(f"There is no {place}: give the folder or the zip file with the notebooks.")
     if place.is_file():
-        yield from _file(place, PurePosixPath(place.name), place.parent.resolve())
+        yield from _file(place, _shown(place.name), place.parent.resolve())
         return
     root = place.resolve()
     for folder, folders, names in os.walk(place):
         folders.sort()
         for name in [n for n in folders if os.path.islink(os.path.join(folder, n))]:
-            relative = PurePosixPath(Path(folder, name).relative_to(place).as_posix())
+            relative = _shown(Path(folder, name).relative_to(place).as_posix())
             yield File(relative, why_not="It is a link to another folder, which is not followed: put the files there.")
         for name in sorted(names):
             path = Path(folder, name)
-            yield from _file(path, PurePosixPath(path.relative_to(place).as_posix()), root)
+            yield from _file(path, _shown(path.relative_to(place).as_posix()), root)
+
+
+def _shown(name: str) -> PurePosixPath:
+    """A file's name as it can be told."""
+    return PurePosixPath(one_line(name))
 
 
 def _file(path: Path, relative: PurePosixPath, root: Path) -> Iterator[File]:
@@ -93,7 +99,7 @@ def _archive(source: Path | io.BytesIO, relative: PurePosixPath, depth: int) -> 
 
 def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, relative: PurePosixPath, depth: int) -> Iterator[File]:
     name = member.filename.replace("\\", "/")
-    inside = PurePosixPath(name)
+    inside = _shown(name)
     if member.is_dir():
         return
     path = relative / PurePosixPath(*[part for part in inside.parts if part not in ("/", "..")])

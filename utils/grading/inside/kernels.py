@@ -48,6 +48,7 @@ def start(command: dict, isolate: bool) -> None:
     if not isolate:
         namespaces.limit_alone(command["limits"], in_use)
     else:
+        namespaces.own_keyring()
         namespaces.limit(command["limits"], in_use)
         namespaces.hide("/run")
         namespaces.give_up_rights()
@@ -114,6 +115,7 @@ def _bound_output(app) -> None:
 def _introduce(app) -> None:
     """What a notebook of this course finds: nobody who answers questions, and no shell."""
     shell = app.shell
+    shell.transform_cell = str  # what is IPython's own was taken out before, and looking for it takes long lines long
     shell.run_line_magic = shell.run_cell_magic = _no_magic
     shell.system = shell.system_raw = shell.system_piped = shell.getoutput = _no_magic
     app.kernel.raw_input = app.kernel.getpass = _no_answer

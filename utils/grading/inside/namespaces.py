@@ -13,6 +13,8 @@ MS_RDONLY, MS_NOSUID, MS_NODEV, MS_NOEXEC, MS_REC, MS_PRIVATE = 1, 2, 4, 8, 1638
 PR_SET_PDEATHSIG, PR_SET_DUMPABLE, PR_SET_NO_NEW_PRIVS = 1, 4, 38
 SIGKILL = 9
 CAPABILITY_VERSION_3 = 0x20080522
+KEYCTL = {"x86_64": 250, "aarch64": 219}  # the system call's number
+KEYCTL_JOIN_SESSION_KEYRING = 1
 LEARNER = 1000  # the user that the learner's code takes itself for
 
 _libc = ctypes.CDLL(None, use_errno=True)
@@ -84,6 +86,12 @@ def die_with_parent() -> None:
     if not sys.platform.startswith("linux"):
         return
     _called(_libc.prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0), "die with parent")
+
+
+def own_keyring() -> None:
+    """A keyring of its own: that of the session would show the instructor's keys, and link one kernel to the next."""
+    if (number := KEYCTL.get(os.uname().machine)) is not None:
+        _libc.syscall(number, KEYCTL_JOIN_SESSION_KEYRING, None, 0, 0, 0)
 
 
 def memory_in_use() -> int:

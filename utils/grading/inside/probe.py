@@ -12,6 +12,7 @@ import pickle
 import sys
 import time
 from collections.abc import Iterator
+from functools import partial
 from types import ModuleType
 from typing import Any
 
@@ -143,9 +144,10 @@ def _outcomes(answer: Any, task: dict[str, Any]) -> list[Outcome]:
     return outcomes
 
 
-def _found(fill: tuple[str, str]) -> Any:
-    module, name = fill
-    return getattr(sys.modules[module], name)
+def _found(fill: tuple[str, str, dict[str, Any]]) -> Any:
+    module, name, keywords = fill
+    function = getattr(sys.modules[module], name)
+    return partial(function, **keywords) if keywords else function
 
 
 def _called(form: Form, answer: Any, case: Any, seed: int, weights: Any, fill: int, deadline: float, limit: float):

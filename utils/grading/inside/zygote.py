@@ -11,6 +11,7 @@ into namespaces of its own before any learner's code runs there.
     ← {"ended": "k1", "status": 137}
 """
 
+import contextlib
 import importlib
 import json
 import os
@@ -90,7 +91,7 @@ class Zygote:
         elif "kill" in command:
             for process, name in self.children.items():
                 if name == command["kill"]:
-                    os.kill(process, signal.SIGKILL)
+                    end(process)
 
     def say(self, answer: dict) -> None:
         """One answer."""
@@ -126,6 +127,18 @@ class Zygote:
         except BaseException as error:
             os.write(2, f"kernel {command.get('spawn')}: {type(error).__name__}: {error}\n".encode())
             os._exit(96)
+
+
+def end(process: int) -> None:
+    """Kills a kernel's holder and the kernel itself, which may have switched off that it dies with its parent."""
+    try:
+        with open(f"/proc/{process}/task/{process}/children") as file:
+            children = [int(child) for child in file.read().split()]
+    except OSError:
+        children = []
+    for victim in (*children, process):
+        with contextlib.suppress(ProcessLookupError, PermissionError):
+            os.kill(victim, signal.SIGKILL)
 
 
 def main() -> None:
