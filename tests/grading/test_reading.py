@@ -8,7 +8,7 @@ from notebooks import all_solved, as_classic, as_text, as_version_3, handed_out,
 from utils.grading.assemble import assemble
 from utils.grading.matching import match
 from utils.grading.neutral import neutral
-from utils.grading.pristine import pristine
+from utils.grading.pristine import chapter_numbers, pristine
 from utils.grading.reading import UnreadableError, read_cells
 
 BROKEN = {
@@ -96,3 +96,13 @@ def test_only_exercises_and_what_they_need_get_in():
 
 def test_an_open_notebook_has_nothing_to_run():
     assert assemble(read_cells(as_text(handed_out()).encode()), pristine("03")).cells == []
+
+
+@pytest.mark.parametrize("number", chapter_numbers())
+def test_what_a_lesson_binds_is_neither_an_answer_nor_a_redefinition(number):
+    """Chapter 05 binds `LayerNorm` once more in a cell of its own."""
+    chapter = pristine(number)
+    untouched = match(read_cells(as_text(handed_out(number)).encode()), chapter)
+    assert {answer.state for answer in untouched} == {"open"}
+    solved = match(read_cells(as_text(all_solved(number)).encode()), chapter)
+    assert {answer.state for answer in solved} == {"there"} and not any(answer.notes for answer in solved)

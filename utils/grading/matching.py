@@ -53,6 +53,7 @@ class _Matching:
         self.places = {number: list(self._candidates(number)) for number in chapter.exercises}
         self.main = {number: self._choose(number) for number in chapter.exercises}
         self.parts = {number: self._with_split(number) for number in chapter.exercises}
+        self.lessons = {f.text for cell in chapter.cells if cell.role == "code" for f in fragments(cell)}
         self.pool = self._pool()
 
     def _candidates(self, number: str) -> Iterable[_Place]:
@@ -119,6 +120,10 @@ class _Matching:
                 pool = [f for f in lost if f.defines] + pool
         return pool
 
+    def _learners(self) -> list[Fragment]:
+        """What is the learner's own in the pool: a lesson's cells may bind an exercise's name as well."""
+        return [fragment for fragment in self.pool if fragment.text not in self.lessons]
+
     def answers(self) -> list[Answer]:
         """One for each exercise."""
         return [self._answer(number) for number in self.chapter.exercises]
@@ -128,7 +133,7 @@ class _Matching:
         source = "\n".join(cell.source for cell in parts)
         answer = Answer(number, self._asked(number), source=neutral(source), cells=tuple(c.index for c in parts))
         own = set(_bound(answer.source))
-        elsewhere = any(answer.name in f.binds and f.exercise is None for f in self.pool)
+        elsewhere = any(answer.name in f.binds and not f.exercise for f in self._learners())
         opened = place is not None and self._open(number, source)
         if (place is None or opened) and not elsewhere:
             answer.state = "missing" if place is None else "open"
@@ -149,7 +154,8 @@ class _Matching:
 
     def _take_redefinition(self, answer: Answer) -> None:
         """A definition of the same name that stands below the exercise's cell is what the check was given."""
-        below = [f for f in self.pool if answer.name in f.binds and f.cell > answer.cells[-1] and not f.exercise]
+        again = [f for f in self._learners() if answer.name in f.binds and not f.exercise]
+        below = [fragment for fragment in again if fragment.cell > answer.cells[-1]]
         checked = [cell.index for cell in self.notebook.cells if check_of(cell.source) == answer.number]
         counted = [f for f in below if checked and f.cell <= checked[-1]]
         if counted:
