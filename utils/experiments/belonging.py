@@ -94,7 +94,8 @@ def by_distance(
 ) -> list[dict]:
     """`score` for both kinds at each distance."""
     return [
-        {"kind": kind, "distance": distance} | score(model, tokeniser, kind, questions(kind, distance, tokeniser, count))
+        {"kind": kind, "distance": distance}
+        | score(model, tokeniser, kind, questions(kind, distance, tokeniser, count))
         for kind in (AGREEMENT, PREFIX)
         for distance in distances
     ]

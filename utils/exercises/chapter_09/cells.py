@@ -137,7 +137,9 @@ def _other_padding(generator: Generator) -> list[Case]:
 
 def _padding_is_nothing(cases: list[Case], results: list) -> bool:
     (states, last), (others, other_last), (longer, longer_last) = results
-    return close(others, states) and close(other_last, last) and close(longer_last, last) and close(longer[:, :5], states)
+    return (
+        close(others, states) and close(other_last, last) and close(longer_last, last) and close(longer[:, :5], states)
+    )
 
 
 SEQUENCE = Exercise(
@@ -165,7 +167,7 @@ SEQUENCE = Exercise(
         "of the state of a sentence that has nothing at position t?",
         "`torch.where(condition, a, b)` takes a where the condition holds and b elsewhere. The condition for position "
         "t is `real[:, t]`, (batch,); with an axis of size 1 behind it, it broadcasts over the units.",
-        "`state = torch.where(real[:, t, None], cell(inputs[:, t], state), state)`, append it to a list, and at the end "
-        "`torch.stack(states, dim=1)`; the last state is what `state` is by then.",
+        "`state = torch.where(real[:, t, None], cell(inputs[:, t], state), state)`, append it to a list, and at the "
+        "end `torch.stack(states, dim=1)`; the last state is what `state` is by then.",
     ),
 )

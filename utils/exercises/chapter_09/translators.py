@@ -174,7 +174,7 @@ WITH_ATTENTION = Exercise(
         "query, key and value?",
         "The state is one query: `state[:, None]` is (batch, 1, d_hidden). Keys and values are the memory; the mask "
         "needs the same axis of size 1, `real[:, None]`. The answer has that axis too.",
-        "`context, weights = attention(state[:, None], memory, memory, real[:, None])`, then `cell(torch.cat([embedded, "
-        "context[:, 0]], dim=-1), state)`; return the new state and `weights[:, 0]`.",
+        "`context, weights = attention(state[:, None], memory, memory, real[:, None])`, then `cell(torch.cat("
+        "[embedded, context[:, 0]], dim=-1), state)`; return the new state and `weights[:, 0]`.",
     ),
 )

@@ -123,7 +123,8 @@ PAIR = (
     Misconception(
         "nothing handed over",
         NothingHandedOver,
-        "Your decoder begins with zeros and never learns what the source said. It begins with the encoder's last state.",
+        "Your decoder begins with zeros and never learns what the source said. It begins with the encoder's last "
+        "state.",
     ),
     Misconception(
         "the encoder's cell twice",
