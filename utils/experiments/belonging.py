@@ -5,6 +5,7 @@ the second of the two words, and is asked for that word.
 """
 
 from collections.abc import Sequence
+from functools import cache
 
 import torch
 from torch import Tensor, nn
@@ -16,9 +17,10 @@ from utils.text.tokenise import Tokeniser
 
 AGREEMENT, PREFIX = "subject-verb", "verb-prefix"
 DISTANCES = (0, 1, 2, 3, 4, 6, 8, 10, 12, 15)  # words between the two; in training 9 and 11 are the most there are
-SENTENCES = 80  # of each kind and distance
+SENTENCES = 60  # of each kind and distance
 
 
+@cache
 def number_twins() -> dict[str, set[str]]:
     """For each finite German verb form the forms of the same verb and tense in the other number."""
     lexicon = load_lexicon()
@@ -47,11 +49,14 @@ def rivals(kind: str, word: str, tokeniser: Tokeniser, twins: dict[str, set[str]
 def questions(kind: str, distance: int, tokeniser: Tokeniser, count: int = SENTENCES) -> list[tuple[Pair, int]]:
     """Pairs with the place of the word that is asked for in the German sentence."""
     found = []
-    for pair in generate(kind, distance, count):
+    for pair in _sentences(kind, distance, count):
         span = next(span for span in pair.spans if span.kind == kind and span.distance == distance)
         if len(tokeniser.encode(pair.target)) == len(pair.target_tokens):  # a token for each word
             found.append((pair, span.second))
     return found
+
+
+_sentences = cache(generate)
 
 
 def score(model: nn.Module, tokeniser: Tokeniser, kind: str, asked: Sequence[tuple[Pair, int]]) -> dict:

@@ -33,9 +33,9 @@ from utils.translation.bleu import corpus_bleu
 from utils.translation.translate import translate
 
 MODELS = ("transformer", "gru", "lstm", "rnn", "gru-no-attention")
-SEEDS, RATES, SEARCH_UPDATES = (1, 2, 3), (6e-3, 1.2e-2, 2.4e-2), 300
-SETTINGS = {"updates": 800, "d_model": 64, "d_ff": 128, "layers": 2, "batch_tokens": 1024, "warmup": 100}
-VALIDATION, CURVE_EVERY, READ = 300, 50, 24  # sentences; updates; source tokens that gradients are taken over
+SEEDS, RATES, SEARCH_UPDATES = (1, 2, 3), (6e-3, 1.2e-2, 2.4e-2), 200
+SETTINGS = {"updates": 500, "d_model": 64, "d_ff": 128, "layers": 2, "batch_tokens": 1024, "warmup": 100}
+VALIDATION, CURVE_EVERY, READ = 200, 25, 24  # sentences; updates; source tokens that gradients are taken over
 
 
 def make_model(kind: str, settings: Settings, vocab_size: int) -> nn.Module:
@@ -108,7 +108,7 @@ def long_sources(corpus: Corpus, tokeniser: Tokeniser, count: int = 20) -> Tenso
 
 
 def one_training(
-    kind: str, seed: int, rate: float, corpus: Corpus, tokeniser: Tokeniser, sentences: int = 300, **changes
+    kind: str, seed: int, rate: float, corpus: Corpus, tokeniser: Tokeniser, sentences: int = 200, **changes
 ) -> dict:
     """A training and all that is measured on what it gives; BLEU on the first sentences of test and long, greedily."""
     torch.manual_seed(seed)
@@ -142,20 +142,25 @@ def best_rates(
 
 def recurrence_experiment(
     models: Sequence[str] = MODELS, seeds: Sequence[int] = SEEDS, rates: Sequence[float] = RATES,
-    search_updates: int = SEARCH_UPDATES, report: Callable = print, corpus: Corpus | None = None, **changes,
+    search_updates: int = SEARCH_UPDATES, report: Callable = print, corpus: Corpus | None = None,
+    keep: Callable | None = None, **changes,
 ) -> dict:  # fmt: skip
-    """{"search": …, "results": …}: a rate for each model first, then its trainings at that rate."""
+    """{"search": …, "results": …}: a rate for each model first, then its trainings at that rate. keep(what there is)
+    is called after each of these.
+    """
     settings = Settings(**{**SETTINGS, **changes})
     corpus = corpus or corpus_of(settings)
     tokeniser = learn_vocabulary(settings, corpus)
     search = best_rates(models, rates, corpus, tokeniser, report, **{**changes, "updates": search_updates})
     results = []
-    for kind in models:
-        own = [tried for tried in search if tried["model"] == kind]
-        rate = min(own, key=lambda tried: tried["valid_loss"])["rate"]
-        for seed in seeds:
+    for seed in seeds:
+        for kind in models:
+            own = [tried for tried in search if tried["model"] == kind]
+            rate = min(own, key=lambda tried: tried["valid_loss"])["rate"]
             results.append(one_training(kind, seed, rate, corpus, tokeniser, **changes))
             report(json.dumps({name: results[-1][name] for name in ("model", "seed", "rate", "bleu", "cpu_seconds")}))
+            if keep is not None:
+                keep({"search": search, "results": results})
     return {"search": search, "results": results}
 
 
@@ -177,11 +182,13 @@ def main() -> None:
     asked = parser.parse_args()
     command = shlex.join(["python", "-m", "utils.experiments.recurrence", *sys.argv[1:]])
     come_from = {**origin(), "command": command}  # before the work: the commit may change meanwhile
-    cpu = time.process_time()
-    found = recurrence_experiment(asked.models, asked.seeds, report=lambda line: print(line, flush=True))
-    minutes = round((time.process_time() - cpu) / 60, 1)
     told = {"settings": SETTINGS, "search_updates": SEARCH_UPDATES, "rates": RATES, "seeds": list(asked.seeds)}
-    write_text(asked.out, as_text({**come_from, "cpu_minutes": minutes, **told, **found}))
+
+    def write(found: dict) -> None:
+        minutes = round(time.process_time() / 60, 1)
+        write_text(asked.out, as_text({**come_from, "cpu_minutes": minutes, **told, **found}))
+
+    recurrence_experiment(asked.models, asked.seeds, report=lambda line: print(line, flush=True), keep=write)
 
 
 if __name__ == "__main__":
