@@ -21,7 +21,8 @@ PAIRS = [("the dog sleeps .", "der Hund schläft ."), ("the cat sleeps .", "die 
 @pytest.fixture
 def tokeniser():
     sentences = [pair for kind in (AGREEMENT, PREFIX) for pair, _ in questions(kind, 2, WordsAsTheyAre(), 20)]
-    return learn_tokeniser("words", [text for pair in sentences for text in (pair.source, pair.target)], 10_000)
+    texts = [text for pair in sentences for text in (pair.source, pair.target)]
+    return learn_tokeniser("words", [*texts, " ".join(number_twins())], 10_000)
 
 
 class WordsAsTheyAre:

@@ -241,6 +241,12 @@ LAYER_COST = (
         "each side.",
     ),
     Misconception(
+        "a window of 3 for all",
+        lambda layer, n, d, window: layer_cost(layer, n, d, 3),
+        "You count with 3 whatever the window is: work and path of a convolution and of restricted attention depend on "
+        "`window`.",
+    ),
+    Misconception(
         "jumps rounded down",
         only("convolution", "restricted", index=2, wrong=lambda n, d, w, right: max(1, (n - 1) // (w // 2))),
         "You round the number of jumps down. What is left over at the end takes one jump more: math.ceil.",

@@ -151,11 +151,13 @@ PAIR = (
         "softmax in the model",
         Probabilities,
         "You return probabilities. Asked for are logits: the loss takes the softmax itself.",
+        everywhere=True,
     ),
     Misconception(
         "log-softmax in the model",
         LogProbabilities,
         "You return log-probabilities. Asked for are logits: the loss takes the softmax itself.",
+        everywhere=True,
     ),
     Misconception(
         "the last position alone",
