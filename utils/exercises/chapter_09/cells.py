@@ -35,7 +35,7 @@ def _step_cases(generator: Generator) -> list[Case]:
         Case("gradients", drawn(2, 3, 4), gradients=True),
         Case("a state of zeros", (x, torch.zeros_like(state), *weights), part=EDGE, traits=("the state is zero",)),
         Case("an input of zeros", (torch.zeros_like(x), state, *weights), part=EDGE),
-        Case("one unit", drawn(2, 3, 1), part=EDGE),
+        Case("one unit", drawn(4, 9, 1), part=EDGE),
         Case("weights in the tens", drawn(2, 3, 4, size=6.0), part=EDGE, traits=("the gates are wide open or shut",)),
     ]
 
@@ -117,7 +117,7 @@ def _sequence_cases(generator: Generator) -> list[Case]:
         Case("padding that holds large numbers", loud, part=MASK, traits=(PADDED,)),
         Case("padding in front", drawn(in_front), part=EDGE, traits=(PADDED, "padding stands in front of words")),
         Case("padding in between", drawn(holes), part=EDGE, traits=(PADDED, "padding stands in front of words")),
-        Case("one position", drawn(_lengths(1, 1, 1)), part=EDGE),
+        Case("one position", drawn(_lengths(1, 1, 1, 1, 1)), part=EDGE),
         Case("a sentence of padding alone", drawn(_lengths(3, 3, 0)), part=EDGE, traits=(PADDED,)),
     ]
 

@@ -26,7 +26,7 @@ def _influence_cases(generator: Generator) -> list[Case]:
         return _influence_case(generator, name, way, length, *sizes, **options)
 
     return [
-        case("a plain recurrent network", "recurrent", 4),
+        case("a plain recurrent network", "recurrent", 2, 2, 3),
         case("a longer sequence", "recurrent", 7),
         case("a state that changes slowly", "gated", 5),
         case("self-attention", "attention", 5),
@@ -35,7 +35,7 @@ def _influence_cases(generator: Generator) -> list[Case]:
         case("a running average", "average", 6),
         case("the first input counts for all", "twice the first", 4),
         case("only the last input counts", "last alone", 4, part=EDGE, traits=("earlier inputs move nothing",)),
-        case("one position", "recurrent", 1, part=EDGE),
+        case("one position", "recurrent", 1, 8, 4, part=EDGE),
         case("one unit", "recurrent", 4, 3, 1, part=EDGE),
     ]
 
@@ -131,13 +131,13 @@ def _window_cases(generator: Generator) -> list[Case]:
         2 * int(torch.randint(1, 4, (), generator=generator)) + 1,
     )
     return [
+        Case("length 3, window 3", (3, 3)),
         Case("length 5, window 3", (5, 3)),
         Case("length 6, window 5", (6, 5)),
         Case(f"length {length}, window {window}", (length, window)),
         Case("length 7, window 3", (7, 3)),
-        Case("window 1: only itself", (4, 1), part=EDGE, traits=("the window is 1",)),
+        Case("window 1: only itself", (6, 1), part=EDGE, traits=("the window is 1",)),
         Case("a window wider than the text", (3, 9), part=EDGE, traits=("the window is wider than the text",)),
-        Case("length 1", (1, 3), part=EDGE),
         Case("length 4, on the CPU", (4, 3, "cpu")),
     ]
 

@@ -43,8 +43,8 @@ def _pair_cases(generator: Generator) -> list[Case]:
         _case("training mode", pieces, source(4, 2), target(4, 4), part=MASK, training=True, traits=(PADDED,)),
         Case("gradients", (source(4, 2), target(3, 3)), build=pieces, own_weights=True, gradients=True,
              traits=(PADDED,)),
-        _case("only BEGIN so far", pieces, source(3, 2), target(1, 1), part=EDGE, traits=(PADDED,)),
-        _case("a source of END alone", pieces, source(1), target(3), part=EDGE),
+        _case("only BEGIN so far", pieces, source(3, 2, 3, 3), target(1, 1, 1, 1), part=EDGE, traits=(PADDED,)),
+        _case("a source of END alone", pieces, source(1), target(5), part=EDGE),
     ]  # fmt: skip
 
 
@@ -125,8 +125,8 @@ def _step_cases(generator: Generator) -> list[Case]:
         Case("as many sentences as source tokens", drawn(3, 2, 1), part=MASK, traits=(PADDED,)),
         Case("float64", drawn(4, 3, dtype=torch.float64), part=MASK, traits=(PADDED,)),
         Case("gradients", drawn(4, 2), gradients=True, traits=(PADDED,)),
-        Case("a source of one token", drawn(1, 1), part=EDGE),
-        Case("one sentence, one unit", drawn(3, d_hidden=1), part=EDGE),
+        Case("a source of one token", drawn(1, 1, 1, width=6), part=EDGE),
+        Case("three sentences, one unit", drawn(3, 3, 3, d_hidden=1), part=EDGE),
     ]
 
 
