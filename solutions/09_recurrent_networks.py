@@ -626,6 +626,8 @@ for kind, label in KINDS.items():
         print(f"{label:17} {name:18}", *(f"{share:5.2f}" for share in shares))
 
 # %% [markdown]
+# And seed by seed, over all distances from two words on:
+
 # %%
 def far_apart(name, kind):
     """For each seed the mean share of right answers at two words of distance or more."""
@@ -744,6 +746,8 @@ with house_style():
 figure
 
 # %% [markdown]
+# Is that so for every seed?
+
 # %%
 def kept_over_20(name, when):
     """For each seed: the influence 20 words back as a share of that 1 word back."""
