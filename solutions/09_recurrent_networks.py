@@ -30,8 +30,8 @@
 # ## The idea
 #
 # A recurrent network reads a sentence as you do: one word after the other, with one state in mind. Each step makes a
-# new state of the old one and the next word. Until 2017 the best translators were two such networks. The **encoder**
-# reads the source; the **decoder** begins with what the encoder has in mind and writes the target.
+# new state of the old one and the next word. Until 2017 most of the best translators were two such networks. The
+# **encoder** reads the source; the **decoder** begins with what the encoder has in mind and writes the target.
 #
 # > **Paper (§1).** A recurrent model makes a chain of hidden states h_t, each a function of h_{t−1} and the input at
 # > position t. That order of work cannot be run in parallel within one example, which hurts most with long sentences.
@@ -256,8 +256,8 @@ print(f"reading the padding moves the last states by {off[0]:.0%} (no padding) a
 # %% [markdown]
 # ## One state between two halves
 #
-# > **Paper (§1, §2).** Encoder–decoder models of recurrent networks were the state of the art in translation;
-# > attention stood, with few exceptions, beside a recurrent network and not in its place.
+# > **Paper (§1).** Encoder–decoder models of recurrent networks were the state of the art in translation; attention
+# > was used, in all but a few cases, together with a recurrent network.
 #
 # The first of them (Sutskever et al. 2014; Cho et al. 2014) had no attention. The encoder's last state, the
 # **summary**, is where the decoder begins, and there is no other way from source to target.
@@ -356,6 +356,31 @@ check("9.4", attentive_step)
 hint("9.4")
 
 # %% [markdown]
+# `attention` may be any function of that form. Here is one made of your additive scores (Exercise 3.5), on two
+# sentences of five and two words. The new state depends on all of it; the weights leave padding out.
+
+# %%
+from utils.exercises import yours
+
+additive_scores = yours("3.5")
+torch.manual_seed(3)
+W, U, v = torch.randn(8, 6), torch.randn(8, 4), torch.randn(8)
+
+
+def own_attention(query, key, value, mask):
+    """Additive attention without a module. Shapes as in Exercise 9.4."""
+    weights = additive_scores(query, key, W, U, v).masked_fill(~mask, -math.inf).softmax(dim=-1)
+    return weights @ value, weights
+
+
+# %%
+memory, real = torch.randn(2, 5, 4), torch.arange(5) < torch.tensor([5, 2])[:, None]
+token, state, cell = torch.randn(2, 3), torch.randn(2, 6), nn.GRUCell(3 + 4, 6)
+_, weights = attentive_step(cell, own_attention, token, state, memory, real)
+print("weights", [[round(weight, 2) for weight in row] for row in weights.tolist()])
+assert torch.allclose(weights.sum(dim=1), torch.ones(2)) and weights[1, 2:].abs().max() == 0
+
+# %% [markdown]
 # Your four answers make two translators. The second is the loop of Bahdanau's decoder around your step:
 
 # %%
@@ -398,6 +423,7 @@ V = tokeniser.vocab_size
 print(f"{V} words, ln V = {math.log(V):.2f}; sources {tuple(batch.source.shape)}")
 
 
+# %%
 def learn_by_heart(model, updates=60):
     """Trains on that batch; returns the loss of each update, in nats per token."""
     optimiser, losses = torch.optim.Adam(model.parameters(), lr=1e-2), []
@@ -483,7 +509,10 @@ NAMES = {
     "gru-no-attention": "GRU, no attention",
 }
 runs = {name: [one for one in record["results"] if one["model"] == kind] for kind, name in NAMES.items()}
-print("recorded by", record["command"])
+print("recorded by", record["command"], "on", record["hardware"]["processor"])
+for kind in NAMES:
+    tried = (f"{one['rate']}: {one['valid_loss']:.2f}" for one in record["search"] if one["model"] == kind)
+    print(f"{NAMES[kind]:21} loss after {record['search_updates']} updates by learning rate ", ", ".join(tried))
 print(f"{record['settings']['updates']} updates, seeds {record['seeds']}, {record['cpu_minutes']} CPU minutes in all")
 
 # %% [markdown]
@@ -598,7 +627,10 @@ for kind, label in KINDS.items():
         print(f"{name:21} {'':{len(label) + 21}}", *(f"{share:5.2f}" for share in shares))
 
 # %%
-FARTHEST = {"subject-verb": 9, "verb-prefix": 11}  # in a training sentence
+from utils.text.grammar import embedded_corpus
+
+spans = [span for pair in embedded_corpus().train for span in pair.spans]
+FARTHEST = {kind: max(span.distance for span in spans if span.kind == kind) for kind in KINDS}
 GUESSED = {"subject-verb": 1 / 2, "verb-prefix": 1 / 9}  # two forms, nine prefixes
 with house_style():
     figure = NotebookFigure(figsize=(9, 3.5), layout="constrained")
@@ -614,6 +646,7 @@ with house_style():
     figure.axes[0].set(ylabel="share of right answers (mean of 3 seeds)")
     figure.axes[0].legend(loc="lower left", fontsize=8)
     figure.suptitle("The Transformer keeps words together over longer distances", weight="bold")
+print("farthest in training:", FARTHEST)
 figure
 
 # %% [markdown]
@@ -704,6 +737,7 @@ def fresh_reader(kind, seed, d=64):
     return lambda x: network(x[None])[0][0]
 
 
+# %%
 def back_in_time(kind, length=60):
     """The influence of the last input, the one before it, … as a mean over three seeds."""
     found = [influence(fresh_reader(kind, seed), torch.randn(length, 64)) for seed in (1, 2, 3)]
@@ -766,9 +800,9 @@ assert all(10 * with_ < without for with_, without in
 # explodes here: PyTorch's starting weights are small, and the trainer clips gradients.
 #
 # **It holds no longer for a trained GRU that needs its reach.** The GRU without attention has nothing but its last
-# state, and has opened its gates: 20 words back still count. The same GRU *with* attention has learnt far less of it.
-# It need not carry what it can look up. So a gradient that fades is what gated networks begin with, and not what they
-# end with; but a long reach has to be learnt, and the Transformer has it before the first update.
+# state, and has learnt to keep it: what stands 20 words back still counts. The same GRU *with* attention has learnt far
+# less of it. It need not carry what it can look up. So a gradient that fades is what gated networks begin with, and not
+# what they end with; but a long reach has to be learnt, and the Transformer has it before the first update.
 #
 # **Where Transformers do suffer.** Their gradients have other enemies. *Depth:* the path between two words is short,
 # the path from the loss to the lowest layer is not; residual connections are what keeps it open (chapter 05).
@@ -823,6 +857,7 @@ def longest_chain(result):
     return depth[result.grad_fn]
 
 
+# %%
 from utils.transformer import MultiHeadAttention
 
 cell, attention = nn.GRUCell(64, 64), MultiHeadAttention(64, 4)
@@ -870,6 +905,9 @@ for n in (16, 64, 256):
 # can say without one are the counts above. What the CPU shows is the other part of it: many small calls against few
 # large ones.
 #
+# **Verdict on parallel work: holds as a count.** The wait of a recurrence grows with the sentence, that of attention
+# does not. What it is worth in time, we know for this CPU only.
+#
 # ## Table 1, counted
 #
 # The table names orders of growth. Costs are numbers, so count them: for one layer on n positions of width d, how many
@@ -884,7 +922,8 @@ for n in (16, 64, 256):
 #
 # And the two other columns: how many steps, one position each, have to wait for one another (1 or n), and how many
 # steps a signal takes from the first position to the last. An odd window centred at a position reaches `window // 2` to
-# each side; a window that only reaches that far passes the signal on, layer by layer.
+# each side; what lies farther away takes several steps, layer upon layer, and a last, shorter one counts as a step too.
+# Attention over all positions takes 1 step, a recurrence n − 1.
 #
 # ### Exercise 9.6 · Table 1, counted
 #
@@ -936,6 +975,7 @@ def counted(work):
     return counter.get_total_flops() // 2
 
 
+# %%
 def restricted(layer, x, window):
     """Self-attention of one head in which each position meets the `window` positions around it. x: (n, d)."""
     query, key, value = layer.query_projection(x), layer.key_projection(x), layer.value_projection(x)
@@ -965,6 +1005,7 @@ def real_work(layer, n, d, window):
     return counted(lambda: attention(x, x, x) if layer == "self-attention" else restricted(attention, x[0], window))
 
 
+# %%
 LAYERS = "self-attention", "restricted", "convolution", "rnn", "gru", "lstm"
 for layer in LAYERS:
     for n, d in ((20, 64), (64, 64), (96, 16)):
@@ -992,7 +1033,12 @@ assert exponent("gru", 16, 512, "n") == 1 and exponent("gru", 16, 512, "d") == 2
 # %% [markdown]
 # Recurrence and convolution are as the table says. Self-attention is not: for sentences, its work grows with the
 # *first* power of n and the *second* of d, as a recurrent layer's does. The table leaves out the projections, 4 n d².
-# They are most of the work as long as 2 n² d < 4 n d², that is, n < 2 d. Where, then, does it overtake a recurrence?
+# They are most of the work as long as 2 n² d < 4 n d², that is, n < 2 d.
+#
+# > **Paper (§4).** In work, self-attention is faster than recurrence when n is smaller than d, which is most often so
+# > with sentences in word pieces.
+#
+# From which n on does it take more, then?
 
 # %%
 d = 64
@@ -1059,6 +1105,7 @@ def traced_path(step, n):
             return applied
 
 
+# %%
 for name, step in STEPS.items():
     paths = [traced_path(step, n) for n in (5, 9, 17, 33)]
     assert paths == [layer_cost(name, n, 16, 5)[2] for n in (5, 9, 17, 33)]
@@ -1089,6 +1136,7 @@ def numbers_saved(layer, x):
     return sum(count for count, _ in saved.values())
 
 
+# %%
 lengths = (64, 128, 256, 512, 1024)
 kept = {"self-attention": [], "GRU": []}
 for n in lengths:
@@ -1126,6 +1174,7 @@ def work_of_each_word(model, count=128):
     return work
 
 
+# %%
 for name, model in writers.items():
     work = work_of_each_word(model)
     print(f"{name:12} {len(work)} steps; word 1 takes {work[0]:,}, word 64 {work[63]:,}, word 128 {work[-1]:,}")
@@ -1166,7 +1215,7 @@ for name, model in writers.items():
 # ## Since 2017
 #
 # **Windows.** Restricting attention to a window, which §4 names as future work, came with long texts: Longformer (2020)
-# and, in decoder-only models, Mistral (2023) let most layers see a window only, and rely on depth for the rest.
+# and, in decoder-only models, Mistral (2023) let layers see a window only, and rely on depth for the rest.
 #
 # ### Exercise 9.7 · The mask of restricted attention (optional)
 #
@@ -1214,6 +1263,7 @@ def scan(a, b):
     return b, rounds
 
 
+# %%
 torch.manual_seed(5)
 a, b = torch.rand(1000, 8), torch.randn(1000, 8)
 state, states = torch.zeros(8), []
