@@ -154,7 +154,7 @@ def test_a_size_that_cannot_be_matched_is_said():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"cell": "rnn"}, "cell is 'rnn': good values are gru, lstm"),
+        ({"cell": "elman"}, "cell is 'elman': good values are rnn, gru, lstm"),
         ({"tying": "all"}, "tying is 'all': good values are three-way, output, none"),
         ({"layers": 0}, "layers is 0: good values are whole numbers from 1"),
         ({"d_hidden": 2.5}, "d_hidden is 2.5"),
