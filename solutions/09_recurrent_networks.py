@@ -641,7 +641,7 @@ with house_style():
         axes.axvspan(FARTHEST[kind], 15.5, color="#f0f0f0", zorder=0)
         axes.text(15.4, 0.93, "farther than\nin training", color="#5f5f5f", fontsize=8, ha="right")
         axes.axhline(GUESSED[kind], color="#5f5f5f", linestyle=":", linewidth=1)
-        axes.text(0, GUESSED[kind] - 0.06, "a guess", color="#5f5f5f", fontsize=8)
+        axes.text(2.8, GUESSED[kind] - 0.065, "a guess", color="#5f5f5f", fontsize=8)
         axes.set(title=label, xlabel="words between the two", xlim=(-0.5, 15.5), ylim=(0, 1.03))
     figure.axes[0].set(ylabel="share of right answers (mean of 3 seeds)")
     figure.axes[0].legend(loc="lower left", fontsize=8)
