@@ -14,7 +14,8 @@ from utils.recurrent import (
 from utils.transformer import BASE, BEGIN, BIG, END, PADDING, TransformerConfig, parameter_counts
 from utils.translation import beam_search, greedy, translate_ids
 
-KINDS = [(cell, attention, layers) for cell in ("gru", "lstm") for attention in (True, False) for layers in (1, 2)]
+CELLS = "gru", "lstm", "rnn"
+KINDS = [(cell, attention, layers) for cell in CELLS for attention in (True, False) for layers in (1, 2)]
 MULTI30K = TransformerConfig(vocab_size=8000, layers=4, d_model=128, d_ff=256, heads=4)
 SMALL = TransformerConfig(vocab_size=700, layers=2, d_model=64, d_ff=128, heads=4, norm="pre", tying="output")
 TINY = TransformerConfig(vocab_size=60, layers=1, d_model=16, d_ff=32, heads=2, dropout=0.2, tying="none")
@@ -153,7 +154,7 @@ def test_a_size_that_cannot_be_matched_is_said():
 @pytest.mark.parametrize(
     ("setting", "message"),
     [
-        ({"cell": "rnn"}, "cell is 'rnn': good values are gru, lstm"),
+        ({"cell": "elman"}, "cell is 'elman': good values are rnn, gru, lstm"),
         ({"tying": "all"}, "tying is 'all': good values are three-way, output, none"),
         ({"layers": 0}, "layers is 0: good values are whole numbers from 1"),
         ({"d_hidden": 2.5}, "d_hidden is 2.5"),

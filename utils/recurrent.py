@@ -23,8 +23,8 @@ from utils.transformer.embeddings import OutputLayer, TokenEmbedding
 from utils.transformer.incremental import FullDecoder
 from utils.transformer.model import source_padding
 
-CELLS = {"gru": nn.GRU, "lstm": nn.LSTM}
-GATES = {"gru": 3, "lstm": 4}  # matrices of a cell, the candidate's included
+CELLS = {"rnn": nn.RNN, "gru": nn.GRU, "lstm": nn.LSTM}  # "rnn": h = tanh(W x + U h), without a gate (Elman 1990)
+GATES = {"rnn": 1, "gru": 3, "lstm": 4}  # matrices of a cell, the candidate's included
 TYINGS = ("three-way", "output", "none")
 State = tuple[Tensor, ...]  # (hidden,) of a GRU, (hidden, cell) of an LSTM, each (layers, rows, d_hidden)
 
@@ -34,7 +34,7 @@ class RecurrentConfig:
     """Sizes and choices of one recurrent translator; names that `TransformerConfig` has mean the same here."""
 
     vocab_size: int = 8_000  # V
-    cell: str = "gru"  # "lstm"
+    cell: str = "gru"  # "lstm", "rnn"
     attention: bool = True  # without: the encoder's last states are all that the decoder knows of the source
     layers: int = 2  # in the encoder and in the decoder
     d_model: int = 256  # width of the embeddings and of the states before the output
