@@ -16,7 +16,7 @@ from utils.training.origin import origin
 from utils.training.short import train_briefly
 
 OUT = Path(__file__).parents[2] / "assets" / "runs" / "07-peaks.json"
-PEAKS, WARM_UPS, SEEDS = (1e-3, 2e-3, 4e-3), (20, 80, 160), (1, 2, 3)
+PEAKS, WARM_UPS, SEEDS = (1e-3, 2e-3, 4e-3), (20, 160), (1, 2, 3)
 # Chapter 05's model and batches; after the warm-up the rate falls as Eq. 3 says, with the root of the update.
 CHANGES = dict(
     layers=6, d_model=64, d_ff=128, dropout=0.1, norm="post", updates=240, batch_tokens=512, schedule="inverse-sqrt",
