@@ -99,7 +99,7 @@ def _schedule_cases(generator: Generator) -> list[Case]:
         Case("just after its end", (101, 64, 100), traits=("the warm-up is over",)),
         Case("the paper's base model", (4000, 512, 4000)),
         Case("the paper's big model, late", (100_000, 1024, 4000), traits=("the warm-up is over",)),
-        Case("without saying how long", (1000 * late, 512), traits=("warmup is not given",)),
+        Case("without saying how long", (1000 + late, 512), traits=("warmup is not given",)),
         Case("another width", (150, 100, 30), traits=("the warm-up is over",)),
         Case("the first update", (1, 128, 400), part=EDGE, traits=("the warm-up is not over",)),
         Case("a warm-up of one update", (7, 32, 1), part=EDGE, traits=("the warm-up is over",)),
