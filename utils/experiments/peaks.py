@@ -7,6 +7,7 @@ assets/runs/07-peaks.json. Chapter 07 shows it; the model is that of chapter 05'
 import json
 import time
 from collections.abc import Callable, Sequence
+from contextlib import suppress
 from itertools import product
 from pathlib import Path
 
@@ -39,10 +40,8 @@ def peaks_experiment(
     for seed, peak, warm_up in product(seeds, peaks, warm_ups):
         own = {**CHANGES, **changes, "peak": peak, "warmup": warm_up, "seed": seed}
         start, valid = time.process_time(), None
-        try:
+        with suppress(CourseError):  # the loss was no longer finite
             valid = round(train_briefly(corpus, tokeniser, report=None, **own).valid_loss, 4)
-        except CourseError:  # the loss was no longer finite
-            pass
         seconds = round(time.process_time() - start, 1)
         results.append({"peak": peak, "warm_up": warm_up, "seed": seed, "valid": valid, "cpu_seconds": seconds})
         report(json.dumps(results[-1]))

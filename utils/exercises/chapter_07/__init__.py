@@ -10,10 +10,10 @@ EXERCISES = (SMOOTHED_LOSS, SCHEDULE, STEP, ACCUMULATING, AVERAGING, STOPPING)
 QUESTIONS = (
     Question(
         "7.a",
-        "A model with random weights has a vocabulary of V = 1 600 words. What is its cross-entropy per word before the "
-        "first update, about? (ln is the natural logarithm; ln 1600 = 7.4.)",
+        "A model with random weights has a vocabulary of V = 1 600 words. What is its cross-entropy per word before "
+        "the first update, about? (ln is the natural logarithm; ln 1600 = 7.4.)",
         (
-            Option("1.", "That would be a probability of e⁻¹ = 37 % for the right word, without having learnt a thing."),
+            Option("1.", "That would be a probability of e⁻¹ = 37 % for the right word, with nothing learnt yet."),
             Option(
                 "ln 1600 = 7.4.",
                 "It knows nothing, so each word gets a probability of about 1/1600, and −ln(1/1600) = ln 1600.",
@@ -35,7 +35,7 @@ QUESTIONS = (
             ),
             Option(
                 "The peak is four times as high.",
-                "The peak is (d_model · warmup)^−0.5: a quarter of the warm-up, and of that the root, so twice as high.",
+                "The peak is (d_model · warmup)^−0.5: a quarter of the warm-up, of that the root, so twice as high.",
             ),
         ),
     ),

@@ -62,7 +62,10 @@ def _stop_cases(generator: Generator) -> list[Case]:
     return [
         Case("two without gain", ([high, low, low + 0.2, low + 0.1, low + 0.4, high, 1.0], 2)),
         Case("a gain in between", ([high, low, low + 0.3, low - 0.5, low, low + 0.1, high, high, 1.0], 2)),
-        Case("better than before, not than the best", ([high, low, low + 0.4, low + 0.3, low + 0.2, low + 0.1, low + 0.05, 0.5], 3)),
+        Case(
+            "better than before, not than the best",
+            ([high, low, low + 0.4, low + 0.3, low + 0.2, low + 0.1, low + 0.05, 0.5], 3),
+        ),
         Case("patience 1", ([high, low, 3.0, 2.0, 2.5, 2.4, 2.3, 1.0], 1)),
         Case("it never comes to that", ([high, low, low + 1, 3.0, 2.0], 2)),
         Case("several pauses", ([high, low, low + 1, 3.0, 3.5, 2.0, 2.5, 2.2, 1.0, 1.5, 1.2, 1.1, 1.3, 1.4, 0.1], 3)),

@@ -105,7 +105,8 @@ AVERAGES = (
 
 
 def stop_with(
-    better: Callable = lambda loss, best, before: loss < best, reset: bool = True, late: int = 0, zero_stops: bool = False,
+    better: Callable = lambda loss, best, before: loss < best, reset: bool = True, late: int = 0,
+    zero_stops: bool = False,
     told: Callable = lambda losses, best, stop, patience: (best, stop),
 ) -> Callable:  # fmt: skip
     """An answer to 7.6 with another rule. late: after how many more validations it ends."""
@@ -149,8 +150,8 @@ STOPS = (
     Misconception(
         "better than the one before",
         stop_with(better=lambda loss, best, before: loss < before),
-        "You compare with the validation before. A loss that comes down from a bad value is no gain as long as it stays "
-        "above the best so far.",
+        "You compare with the validation before. A loss that comes down from a bad value is no gain as long as it "
+        "stays above the best so far.",
     ),
     Misconception(
         "a tie is a gain",

@@ -66,8 +66,8 @@ LOSSES = (
     Misconception(
         "not smoothed",
         loss_with(lambda logs, targets, smoothing: smoothed(logs, targets, 0.0)),
-        "Your loss is the plain cross-entropy, whatever `smoothing` says. The target is the mixture q = (1 − ε) one-hot "
-        "+ ε / V, so the mean of all log-probabilities comes in with the weight ε.",
+        "Your loss is the plain cross-entropy, whatever `smoothing` says. The target is the mixture q = (1 − ε) "
+        "one-hot + ε / V, so the mean of all log-probabilities comes in with the weight ε.",
     ),
     Misconception(
         "ε on the others only",
@@ -113,7 +113,8 @@ LOSSES = (
         "mean of sentence means",
         loss_with(
             reduce=lambda losses, real: (
-                (losses * real).sum(dim=-1) / real.sum(dim=-1).clamp(min=1)).mean() if real.dim() else losses * real
+                ((losses * real).sum(dim=-1) / real.sum(dim=-1).clamp(min=1)).mean() if real.dim() else losses * real
+            )
         ),  # fmt: skip
         "You take a mean for each sentence and then the mean of those: a word of a short sentence weighs more than one "
         "of a long sentence. Sum over all real tokens of the batch, then divide by their number.",
