@@ -125,7 +125,7 @@ print(f"the batch with most sentences has {max(sizes)}, the one with fewest {min
 
 # %% [markdown]
 # The loss above did not have to be slowed by padding, since `course_loss` leaves padding out before its softmax; the
-# layers cannot. On real text, where lengths differ more, the share is larger still.
+# layers cannot. How large the share is depends on how much lengths differ.
 #
 # > **Note.** Batches by length are not random: one may hold nothing but short sentences. Their *order* is drawn anew in
 # > each epoch, and with it which sentences of one length meet.
@@ -223,8 +223,8 @@ for smoothing in (0.0, 0.1, 0.4):
     print(f"ε = {smoothing}: {mine:.4f} in all three")
 
 # %% [markdown]
-# > **Note.** Codes differ. Some give nothing to the padding entry, some spread ε over the V − 1 wrong words. With
-# > thousands of words the numbers differ in the third digit; compare losses within one code only.
+# > **Note.** Codes differ. Some give nothing to the padding entry, some spread ε over the V − 1 wrong words. Compare
+# > losses within one code only.
 #
 # How sure may a model be under smoothing? The loss is smallest at p = q. For our vocabulary that asks for a certain
 # distance between the right logit and all others, and it is a finite one:
@@ -312,14 +312,14 @@ by_seed = {(one["beta2"], one["seed"]): one["perplexity"] for one in trainings}
 assert all(by_seed[0.999, seed] < by_seed[0.98, seed] for seed in (1, 2, 3))
 
 # %% [markdown]
-# **Verdict: the paper's β₂ is no gain here.** The usual 0.999 ends with the lower perplexity in every seed, by a little.
-# The steps above are real, but these trainings keep out of their way: pre-norm, a warm-up, and gradients clipped to a
-# norm of 1. The paper gives no reason for its choice, and used neither pre-norm nor clipping.
+# **Verdict: the paper's β₂ is no gain here.** The usual 0.999 ends with the lower perplexity in every seed, by a
+# little. The steps above are real, but these trainings keep out of their way: pre-norm, a warm-up, and gradients
+# clipped to a norm of 1. The paper gives no reason for its choice, and used neither pre-norm nor clipping.
 #
 # ## The schedule
 #
 # Adam's steps are as long as the rate says, whatever the gradients are. At first v is an estimate from a handful of
-# gradients; a poor one. So the rate begins small.
+# gradients, and a poor one: one reason to begin with a small rate. (The paper gives none; chapter 05 has another.)
 #
 # > **Paper (§5.3, Eq. 3).** lrate = d_model^−0.5 · min(step^−0.5, step · warmup^−1.5), with warmup = 4000: a line up,
 # > then a fall with the root of the update.
@@ -516,16 +516,15 @@ def accumulated_updates(model, optimiser, batches, accumulate, d_model, warmup):
         group = batches[start : start + accumulate]
         all_tokens = sum(int((wanted != PADDING).sum()) for _, _, wanted in group)
         optimiser.zero_grad()
-        mean_loss = 0.0
+        losses.append(0.0)
         for source, decoder_input, wanted in group:
             share = int((wanted != PADDING).sum()) / all_tokens
             loss = share * smoothed_cross_entropy(model(source, decoder_input), wanted)
             loss.backward()  # adds to the gradients, and lets go of this batch's graph
-            mean_loss += loss.item()
+            losses[-1] += loss.item()
         for parameters in optimiser.param_groups:
-            parameters["lr"] = paper_schedule(len(losses) + 1, d_model, warmup)
+            parameters["lr"] = paper_schedule(len(losses), d_model, warmup)
         optimiser.step()
-        losses.append(mean_loss)
     return losses
     ### END SOLUTION
 
@@ -564,7 +563,8 @@ for name, shares in (("by tokens", [count / sum(counts) for count in counts]), (
 # ## Training
 #
 # Everything is there: batches, your loss, your schedule, your step, your modules. 500 updates take about half a minute
-# on one CPU core; modules written for clarity take hardly longer. The picture is drawn anew every few seconds. Under the curve stand two sentences that the model has never seen, as it translates them on the way.
+# on one CPU core; modules written for clarity take hardly longer. The picture is drawn anew every few seconds. Under
+# the curve stand two sentences that the model has never seen, as it translates them on the way.
 
 # %%
 from utils.plots.live import LiveTraining
@@ -686,8 +686,8 @@ print("alone:", "  ".join(f"{loss:.3f}" for loss in alone), f"   averaged: {mean
 assert mean_loss < sum(alone) / len(alone)
 
 # %% [markdown]
-# Averaging helps as long as the rate is high and the weights still move about. Where the rate has fallen to zero before
-# the end there is little left to average out.
+# Averaging pays as long as the rate is high and the weights still move about, as here. Where the rate has fallen to
+# zero before the end, little is left to be averaged out.
 #
 # ## When to stop
 #
@@ -741,9 +741,9 @@ for patience in (1, 2, 3):
 # %% [markdown]
 # ## Sixteen bits, and what breaks in them
 #
-# GPUs multiply 16-bit matrices several times as fast as 32-bit ones, and such numbers take half the memory. There are
-# two formats. **float16** spends its bits on precision and has little range; **bfloat16** has float32's range and eight
-# significant bits. No GPU is needed to see what breaks.
+# GPUs are built to multiply 16-bit matrices several times as fast as 32-bit ones, and such numbers take half the
+# memory. There are two formats. **float16** spends its bits on precision and has little range; **bfloat16** has
+# float32's range and eight significant bits. No GPU is needed to see what breaks.
 
 # %%
 for dtype in (torch.float16, torch.bfloat16, torch.float32):
@@ -876,18 +876,18 @@ for warm_up, colour in ((20, "#d55e00"), (160, "#0072b2")):
     print(f"warm-up of {warm_up:3} updates, mean of three seeds:", *(f"{mean:.2f}" for mean in means))
 axes.set(xscale="log", xlabel="peak of the learning rate", xlim=(9e-4, 5.6e-3))
 axes.axhline(by_frequency, color="#5f5f5f", linewidth=0.8)
-axes.text(9.2e-4, by_frequency - 0.02, "word frequencies alone", color="#5f5f5f", va="top")
+axes.text(1.25e-3, by_frequency - 0.02, "word frequencies alone", color="#5f5f5f", va="top")
 axes.set_ylabel("validation loss (nats per word)")
 axes.set_xticks([1e-3, 2e-3, 4e-3], ["0.001", "0.002", "0.004"])
 axes.minorticks_off()
-axes.set_title("With a short warm-up no peak trains; with a long one most do", loc="left", fontweight="bold")
+axes.set_title("A short warm-up learns next to nothing at any peak; a long one mostly trains", loc="left", fontweight="bold")
 figure
 
 # %% [markdown]
 # **Verdict: here the long rise does it, not a low peak.** With 20 updates of warm-up the lowest peak is as useless as
-# the highest: the runs know word frequencies at the end, and hardly more. With 160, a peak four times as high still trains
-# in two seeds of three, though less and less surely the higher it is. Eq. 3 changes both to the safe side at once, as a
-# longer warm-up lowers the peak.
+# the highest: the runs know word frequencies at the end, and hardly more. With 160, a peak four times as high still
+# trains in two seeds of three, though less and less surely the higher it is. Eq. 3 changes both to the safe side at
+# once, as a longer warm-up lowers the peak.
 #
 # Two limits. A longer warm-up is also a flatter one, and in this grid the two cannot be told apart: every run with a
 # slope of 5·10⁻⁵ an update or more has a warm-up of 20. And after 240 updates nothing has been learnt well; the grid
@@ -943,14 +943,16 @@ perplexity, bleu = measured["perplexity"], measured["bleu"]
 for seed in range(3):
     assert perplexity[0.0][seed] < perplexity[0.1][seed] < perplexity[0.3][seed]
     assert bleu[0.0][seed] > bleu[0.1][seed] > bleu[0.3][seed]
+    assert measured["confidence"][0.0][seed] < measured["accuracy"][0.0][seed]
+    assert measured["accuracy"][0.1][seed] <= measured["accuracy"][0.0][seed]
 print("every seed: the more smoothing, the higher the perplexity and the lower the BLEU")
 
 # %% [markdown]
 # **Verdict: the first half holds, the second does not hold here.** Perplexity rises, as the paper says. BLEU falls, in
-# every seed, and accuracy does not rise. A reason lies at hand: in this corpus a sentence has one right translation, so
-# there is nothing to be unsure of, and 1000 updates are too few to become too sure. In the paper's data one sentence
-# has many good translations. The last panel shows the price: a smoothed model is right far more often than it thinks.
-# What this does not show: that smoothing is of no use on real text.
+# every seed, and accuracy does not rise. Two reasons lie at hand. Smoothing is to cure models of being too sure, and
+# ours are not: even without it their confidence stays below their accuracy. And in this corpus a sentence has, as a
+# rule, one right translation; in the paper's data it has many. The last panel shows the price: a smoothed model is
+# right far more often than it thinks. What this does not show: that smoothing is of no use on real text.
 
 # %% [markdown]
 # ## On real text: Multi30k
@@ -984,8 +986,8 @@ print(f"GPU: not measured; {operations:.1e} operations, {operations / 2e12 / 60:
 
 # %% [markdown]
 # The run keeps its checkpoints in a folder of its own beside your passed code. Interrupt it whenever you like (the
-# square in the toolbar); run the cell again, and it goes on from its newest checkpoint with the same numbers. The
-# corpus is downloaded once, or read from the folder that the variable `MULTI30K_DIR` names.
+# square in the toolbar); run the cell again, and it goes on from its newest checkpoint, on a CPU to the same numbers.
+# The corpus is downloaded once, or read from the folder that the variable `MULTI30K_DIR` names.
 
 # %%
 multi30k = False  # True: trains as told above; resumable
@@ -1018,7 +1020,7 @@ else:
 # %% [markdown]
 # ## Recap
 #
-# * Batches by length and by tokens: hardly any padding, against a third at random.
+# * Batches by length and by tokens: hardly any padding, against more than a third at random.
 # * The loss is −Σ q log p over real tokens; all V entries share ε; padding as a target counts for nothing.
 # * Adam's step is as long as the rate, so the rate has a schedule; its peak is (d_model · warmup)^−0.5.
 # * Before a long run: the loss is ln V at the start, and one batch can be learnt by heart. Accumulation weighs batches

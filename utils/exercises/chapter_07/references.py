@@ -44,16 +44,15 @@ def accumulated_updates(
         group = batches[start : start + accumulate]
         all_tokens = sum(int((wanted != PADDING).sum()) for _, _, wanted in group)
         optimiser.zero_grad()
-        mean_loss = 0.0
+        losses.append(0.0)
         for source, decoder_input, wanted in group:
             share = int((wanted != PADDING).sum()) / all_tokens
             loss = share * smoothed_cross_entropy(model(source, decoder_input), wanted)
             loss.backward()  # adds to the gradients, and lets go of this batch's graph
-            mean_loss += loss.item()
+            losses[-1] += loss.item()
         for parameters in optimiser.param_groups:
-            parameters["lr"] = paper_schedule(len(losses) + 1, d_model, warmup)
+            parameters["lr"] = paper_schedule(len(losses), d_model, warmup)
         optimiser.step()
-        losses.append(mean_loss)
     return losses
 
 

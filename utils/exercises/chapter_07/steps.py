@@ -137,7 +137,7 @@ ACCUMULATING = Exercise(
         "For each group: count its real tokens, `zero_grad()` once; then for each batch (its real tokens / those of "
         "the group) · `smoothed_cross_entropy(…)`, and `backward()` at once; then rate and `step()`, once.",
         "`for start in range(0, len(batches) - accumulate + 1, accumulate): group = batches[start : start + "
-        "accumulate]` leaves the rest out. The rate is `paper_schedule(len(losses) + 1, d_model, warmup)` as long as "
-        "`losses` gets one number an update.",
+        "accumulate]` leaves the rest out. The rate is `paper_schedule(number, d_model, warmup)`, where `number` "
+        "counts the updates from 1.",
     ),
 )
