@@ -26,13 +26,13 @@ class LiveTraining:
         pause: float = 2.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """updates: how many there will be; samples: (source, reference); pause: seconds between two pictures."""
+        """updates: how many there will be; samples: (source, reference); pause: seconds between two pictures, or more."""
         self.updates, self.samples, self.pause, self.clock = updates, list(samples), pause, clock
         self.losses: list[tuple[int, float]] = []
         self.valid_losses: list[tuple[int, float]] = []
         self.written: list[tuple[int, list[str]]] = []
         self.tokens, self.first, self.begun, self.handle = 0, 0, clock(), None
-        self.shown_at = -float("inf")
+        self.due = -float("inf")
 
     def train(self, update: int, loss: float, tokens: int = 0) -> None:
         """An update is done: its loss in nats per token, and how many tokens it took."""
@@ -67,7 +67,7 @@ class LiveTraining:
 
     def _show(self, last: bool = False) -> None:
         now = self.clock()
-        if not last and now - self.shown_at < self.pause:
+        if not last and now < self.due:
             return
         from IPython.display import display  # not needed to draw
 
@@ -76,7 +76,8 @@ class LiveTraining:
             self.handle = display(figure, display_id=True)
         else:
             self.handle.update(figure)
-        self.shown_at = now
+        took = self.clock() - now
+        self.due = now + max(self.pause, 10 * took)  # drawing takes a tenth of the time at most
 
     def progress(self, seconds: float) -> str:
         """ "update 120 of 500 · 11 000 tokens/s · 35 s left" """
