@@ -603,7 +603,7 @@ for update, batch in zip(range(1, updates + 1), stream()):
     if update % 100 == 0:
         valid_losses.append(valid_loss(model)[0])
         live.valid(update, valid_losses[-1])
-    if update > 300 and update % 20 == 0:
+    if update > 350 and update % 10 == 0:
         checkpoints.append({name: weight.clone() for name, weight in model.state_dict().items()})
     live.train(update, loss, batch.target_tokens)
 live.finish()
@@ -672,7 +672,7 @@ check("7.5", average_states)
 hint("7.5")
 
 # %% [markdown]
-# Five checkpoints of the last 100 updates, each alone and their mean:
+# Five checkpoints of the last 50 updates, each alone and their mean:
 
 # %% tags=["machine"]
 averaged, _ = new_model()
@@ -683,11 +683,11 @@ for state in checkpoints:
 averaged.load_state_dict(average_states(checkpoints))
 mean_loss = valid_loss(averaged)[0]
 print("alone:", "  ".join(f"{loss:.3f}" for loss in alone), f"   averaged: {mean_loss:.3f}")
-assert mean_loss < sum(alone) / len(alone)
+assert mean_loss < min(alone)
 
 # %% [markdown]
-# Averaging pays as long as the rate is high and the weights still move about, as here. Where the rate has fallen to
-# zero before the end, little is left to be averaged out.
+# The mean beats each of the five (it did in all three seeds that we tried). Checkpoints have to lie far enough apart to
+# differ, and close enough that the oldest is not much worse than the last.
 #
 # ## When to stop
 #

@@ -26,7 +26,7 @@ class LiveTraining:
         pause: float = 2.0,
         clock: Callable[[], float] = time.perf_counter,
     ) -> None:
-        """updates: how many there will be; samples: (source, reference); pause: seconds between two pictures, or more."""
+        """updates: how many there will be; samples: (source, reference); pause: least seconds between two pictures."""
         self.updates, self.samples, self.pause, self.clock = updates, list(samples), pause, clock
         self.losses: list[tuple[int, float]] = []
         self.valid_losses: list[tuple[int, float]] = []
