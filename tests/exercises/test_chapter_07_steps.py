@@ -58,10 +58,6 @@ def shifted_again(model, optimiser, source, decoder_input, wanted, rate, smoothi
     return training_step(model, optimiser, source, decoder_input[:, :-1], wanted[:, 1:], rate, smoothing)
 
 
-def exchanged(model, optimiser, source, decoder_input, wanted, rate, smoothing=0.1):
-    return training_step(model, optimiser, decoder_input, source, wanted, rate, smoothing)
-
-
 def in_evaluation_after_a_look(model, optimiser, source, decoder_input, wanted, rate, smoothing=0.1):
     model.train()
     with torch.no_grad():
@@ -116,7 +112,6 @@ WRONG_7_3 = {
     "clipped": (step(before=clip), None),
     "uphill": (step(before=negative), None),
     "shifted once more": (shifted_again, None),
-    "source and input exchanged": (exchanged, None),
     "a look before": (in_evaluation_after_a_look, None),
     "no graph": (no_graph, "RuntimeError"),
     "the batch changed": (changes_the_batch, None),
@@ -275,12 +270,6 @@ def reversed_groups(model, optimiser, batches, accumulate, d_model, warmup):
     return accumulated_updates(model, optimiser, batches[::-1], accumulate, d_model, warmup)
 
 
-def interleaved(model, optimiser, batches, accumulate, d_model, warmup):
-    count = len(batches) // accumulate
-    order = [batches[number] for start in range(count) for number in range(start, count * accumulate, count)]
-    return accumulated_updates(model, optimiser, order, accumulate, d_model, warmup)
-
-
 def halved(model, optimiser, number):
     for parameter in model.parameters():
         parameter.grad /= 2
@@ -294,7 +283,6 @@ WRONG_7_4 = {
     "one rate for all": (same_rate, None),
     "batches emptied": (batches_emptied, "changes its input"),
     "from the last to the first": (reversed_groups, None),
-    "interleaved": (interleaved, None),
     "halved after each batch": (accumulating(between=halved), None),
     "not smoothed": (accumulating(smoothing=0.0), None),
     "the last loss only": (accumulating(told=lambda losses, parts: losses[-1]), "list"),
@@ -362,19 +350,9 @@ def by_scheduler(model, optimiser, batches, accumulate, d_model, warmup):
     return losses
 
 
-def tokens_first(model, optimiser, batches, accumulate, d_model, warmup):
-    counts = [float(wanted.ne(PADDING).sum()) for *_, wanted in batches]
-    return accumulating(
-        share=lambda group, number: (
-            float(group[number][2].ne(PADDING).sum()) / sum(float(w.ne(PADDING).sum()) for *_, w in group)
-        )
-    )(model, optimiser, batches[: len(counts)], accumulate, d_model, warmup)
-
-
 RIGHT_7_4 = {
     "divided at the end": divided_at_the_end,
     "a scheduler of torch's": by_scheduler,
-    "tokens first": tokens_first,
     "by the house": accumulating(),
     "a tensor of losses": accumulating(told=lambda losses, parts: [torch.tensor(loss).double() for loss in losses]),
     "a tuple": accumulating(told=lambda losses, parts: tuple(losses)),

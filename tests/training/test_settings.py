@@ -47,7 +47,7 @@ def test_settings_survive_json():
         ("preset", "huge", "tiny, multi30k, base, big"),
         ("corpus", "wmt", "embedded, multi30k, files"),
         ("tokeniser", "letters", "words, bpe"),
-        ("model", "rnn", "transformer, gru"),
+        ("model", "rnn", "transformer, mine, gru"),
         ("schedule", "linear", "paper, constant"),
         ("device", "tpu", "auto, cuda, mps, cpu"),
         ("precision", "fp8", "auto, fp32"),
