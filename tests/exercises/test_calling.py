@@ -105,3 +105,45 @@ def test_shapes_of_floating_point_tensors_on_the_way_are_seen(made):
     case = Case("four", (torch.zeros(4, 3),), observe="shapes")
     assert run_case(exercise, in_halves, case, 0).value == [(2, 3), (4, 3)]
     assert run_case(exercise, with_positions, case, 0).value == [(4, 3)]  # whole numbers are not looked at
+
+
+def descend(model, optimiser, target):
+    """One step towards the target; returns the distance before it."""
+    distance = (model.weight - target).square().sum()
+    optimiser.zero_grad()
+    distance.backward()
+    optimiser.step()
+    return distance.item()
+
+
+def test_a_module_may_be_trained_and_is_compared_after_several_calls(made):
+    def cases(generator):
+        model = nn.Linear(2, 1, bias=False)
+        with torch.no_grad():
+            model.weight.copy_(normal(generator, 1, 2))
+        model.eval()
+        arguments = model, torch.optim.SGD(model.parameters(), lr=0.1), normal(generator, 1, 2)
+        return [
+            Case("one", arguments, changes=("model",)),
+            Case("three", arguments, changes=("model",), times=3),
+            Case("again", arguments, changes=("model",), part="edge cases"),
+        ]
+
+    def piles_up(model, optimiser, target):
+        distance = (model.weight - target).square().sum()
+        distance.backward()
+        optimiser.step()
+        return distance.item()
+
+    def stays(model, optimiser, target):
+        return (model.weight - target).square().sum().item()
+
+    exercise = made(descend, cases=cases, returns=("distance", "weights"))
+    assert examine(exercise, descend).passed
+    report = examine(exercise, piles_up)
+    assert [item.name for item in report.items if not item.passed] == ["three"]
+    assert "Your weights['model.weight'] is not the expected numbers" in examine(exercise, stays).message
+    case = cases(torch.Generator().manual_seed(0))[1]
+    value = run_case(exercise, descend, case, 0).value
+    assert len(value[0]) == 3 and set(value[1]) == {"model.weight"}
+    assert torch.equal(case.arguments[0].weight, cases(torch.Generator().manual_seed(0))[1].arguments[0].weight)

@@ -99,6 +99,14 @@ def same(one, other) -> bool:
         weights, others = one.state_dict(), other.state_dict()
         alike = type(one) is type(other) and weights.keys() == others.keys()
         return alike and all(torch.equal(weight, others[name]) for name, weight in weights.items())
+    if isinstance(one, torch.optim.Optimizer):
+        return type(one) is type(other) and one.state_dict() == other.state_dict()  # fresh: settings, no tensors
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(map(same, one, other))
+    if isinstance(one, dict):
+        return one.keys() == other.keys() and all(same(value, other[key]) for key, value in one.items())
+    if isinstance(one, float) and one != one:
+        return other != other
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 

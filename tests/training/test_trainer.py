@@ -1,5 +1,6 @@
 """Training: it learns, it can be trusted to repeat, and it goes on after a stop to the same numbers."""
 
+import copy
 import json
 import math
 from pathlib import Path
@@ -8,7 +9,8 @@ import pytest
 import torch
 
 from utils.errors import CheckpointError, ConfigError, CourseError
-from utils.training.prepare import new_run, taken_up_run
+from utils.exercises.chapter_07.references import accumulated_updates
+from utils.training.prepare import new_run, run_in, taken_up_run
 from utils.training.runs import RunFolder, find_run, load_run
 from utils.training.settings import replace
 from utils.training.trainer import Trainer
@@ -238,3 +240,32 @@ def test_a_run_is_not_resumed_on_another_text(small_settings, tmp_path):
     target.write_text(target.read_text(encoding="utf-8").replace("eins", "zwei"), encoding="utf-8")
     with pytest.raises(CheckpointError, match="no longer the one"), taken_up_run(RunFolder(tmp_path / "run")):
         pass
+
+
+def test_a_run_in_a_folder_is_begun_once_and_then_taken_up(small_settings, tmp_path):
+    with run_in(tmp_path / "run", small_settings) as trainer:
+        trainer.run(stop=lambda: trainer.update == 7)
+    with run_in(tmp_path / "run", small_settings) as trainer:
+        assert trainer.update == 7
+        trainer.run()
+    assert trainer.update == small_settings.updates and trainer.folder.final_file.exists()
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_an_update_is_the_one_that_chapter_07_teaches(small_settings, tmp_path, accumulate):
+    """The trainer's fused loss and optimiser move the weights to where the chapter's references move them."""
+    settings = replace(
+        small_settings, accumulate=accumulate, clip=0.0, dropout=0.0, schedule="paper", peak=None, cooldown=0.0
+    )
+    with new_run(settings, tmp_path / "run") as trainer:
+        groups = [next(stream)[0] for stream in [trainer.batch_groups()] for _ in range(3)]
+        model = copy.deepcopy(trainer.model)
+        # Plain descent: Adam would blow up the rounding of gradients that are zero but for it (keys' biases).
+        descent = torch.optim.SGD(model.parameters(), lr=0.0, momentum=0.9)
+        trainer.optimiser = torch.optim.SGD(trainer.model.parameters(), lr=0.0, momentum=0.9)
+        batches = [(one.source, one.target_input, one.target_output) for group in groups for one in group]
+        accumulated_updates(model, descent, batches, accumulate, settings.d_model, settings.warmup)
+        for group in groups:
+            trainer.step(group, sum(one.target_tokens for one in group))
+    for own, taught in zip(trainer.model.parameters(), model.parameters(), strict=True):
+        assert torch.allclose(own, taught, rtol=1e-3, atol=1e-6)

@@ -148,8 +148,12 @@ def _called(
             call(*arguments, **keywords)
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state = torch.get_rng_state()
-    value = call(*arguments, **keywords)
+    results = [call(*arguments, **keywords) for _ in range(case.times)]
+    value = results[0] if case.times == 1 else results
+    if case.changes:
+        value = value, _weights_of({name: names[name] for name in case.changes})
     untouched = input_names(form, case)
+    names, untouched = ({n: v for n, v in given.items() if n not in case.changes} for given in (names, untouched))
     damaged = _damaged(untouched, names)
     damaged += tuple(name for name in names if _grown(untouched[name], names[name]))
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
@@ -162,6 +166,12 @@ def _called(
             gradients |= {name: gradient.t() for name, gradient in found.items() if gradient.dim() == 2}
         value = _detached(value)
     return Outcome(value, None, damaged, gradients)
+
+
+def _weights_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
+    """What modules have learnt by now, apart from them: {"model.table": …}."""
+    held = [(f"{name}.{key}", value) for name, module in modules.items() for key, value in module.state_dict().items()]
+    return {name: tensor.detach().clone() for name, tensor in held}
 
 
 def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:

@@ -23,7 +23,8 @@ OBSERVED = ("result", "parameters", *WATCHED)
 class Case:
     """Inputs of one call, and what is looked at in it.
 
-    Arguments are tensors, numbers, strings, None, modules, and lists, tuples and dictionaries of these.
+    Arguments are tensors, numbers, strings, None, modules, and lists, tuples and dictionaries of these; an optimiser
+    too, which is copied together with the module whose parameters it holds.
     """
 
     name: str  # "two sentences, three queries, five keys"
@@ -39,6 +40,10 @@ class Case:
     own_weights: bool = False  # modules: leave the weights as the constructor drew them
     observe: str = "result"  # one of OBSERVED, or ".weight"
     random_kept: bool = False  # the call must leave torch's random state as it found it
+    times: int = 1  # called so many times on the same arguments; above 1, the results come as a list
+    # Names of modules among the arguments that the call is to change, because it trains them: the outcome is then
+    # (what the call returned, {"model.table": …}), and changing them is no damage.
+    changes: tuple[str, ...] = ()
     traits: tuple[str, ...] = ()  # "target and source differ in length": said when an answer is wrong just there
     tolerance: float | None = None  # relative to the largest expected number; by dtype when unset
 

@@ -209,7 +209,8 @@ def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: in
             for i, earlier in enumerate(trial.case.arguments)
         )
         case = Case("changed", arguments, trial.case.keywords, build=trial.case.build,
-                    build_keywords=trial.case.build_keywords, training=trial.case.training)  # fmt: skip
+                    build_keywords=trial.case.build_keywords, training=trial.case.training,
+                    times=trial.case.times, changes=trial.case.changes)  # fmt: skip
         expected = run_case(exercise, exercise.reference, case, seed)
         if expected.trouble is not None or alike(expected, trial.expected):
             continue

@@ -68,7 +68,7 @@ def shown(value: Any, digits: int = FEW_DIGITS) -> str:
     if isinstance(value, tuple | list):
         inside = ", ".join(shown(part, digits) for part in value)
         return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
-    if isinstance(value, torch.nn.Module):
+    if isinstance(value, torch.nn.Module | torch.optim.Optimizer):
         return f"a {type(value).__name__}"
     if callable(value):
         return f"the function {getattr(value, '__name__', '')}".rstrip()

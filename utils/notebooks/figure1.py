@@ -52,6 +52,7 @@ LIT_IN = {
     "04": ("attention", "cross-attention"),
     "05": ("norm", "feed-forward"),
     "06": ("stack",),
+    "07": ("embedding", "positions", "attention", "norm", "feed-forward", "cross-attention", "output", "stack"),
     "09": ("attention", "cross-attention"),
 }
 

@@ -6,6 +6,7 @@ safetensors is data only: loading a foreign file can fail, but cannot run code.
 import contextlib
 import json
 import os
+from collections.abc import Iterable
 from pathlib import Path
 
 import torch
@@ -76,13 +77,22 @@ def load_weights(model: nn.Module, weights: dict[str, Tensor], origin: Path) -> 
     model.load_state_dict(weights)
 
 
+def average_states(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
+    """The mean of several models' weights, name by name, taken in float64 (§6.1).
+
+    states: one dictionary of tensors a checkpoint, all with the same names and shapes. Dtypes stay as they are.
+    """
+    total, count = {}, 0
+    for state in states:
+        count += 1
+        for name, tensor in state.items():
+            total[name] = total.get(name, 0) + tensor.double()
+    return {name: (tensor / count).to(state[name].dtype) for name, tensor in total.items()}
+
+
 def average_weights(paths: list[Path]) -> dict[str, Tensor]:
-    """The mean of the models in several checkpoints (§6.1), taken in float64."""
-    total: dict[str, Tensor] = {}
-    for path in paths:
-        for name, tensor in load_checkpoint(path)["model"].items():
-            total[name] = total[name] + tensor.double() if name in total else tensor.double()
-    return {name: (tensor / len(paths)).float() for name, tensor in total.items()}
+    """The mean of the models in several checkpoints; one is in memory at a time."""
+    return average_states(load_checkpoint(path)["model"] for path in paths)
 
 
 def _take_apart(node, name: str, tensors: dict[str, Tensor]):

@@ -1,0 +1,6 @@
+"""Words that several exercises of chapter 07 share."""
+
+EDGE = "edge cases"
+EVALUATION = "the model comes in evaluation mode, with dropout in it"
+TWICE = "the function is called several times"
+UNEVEN = "batches hold different numbers of tokens"

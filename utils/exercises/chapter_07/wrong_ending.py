@@ -1,0 +1,186 @@
+"""What goes wrong in averaging checkpoints (7.5) and in stopping early (7.6), and what puts it right."""
+
+import math
+from collections.abc import Callable
+
+import torch
+from torch import Tensor
+
+from utils.exercises.declare import Misconception
+
+# 7.5, averaging checkpoints ───────────────────────────────────────────────────────────────────────────────────────
+
+
+def average_with(mean: Callable) -> Callable:
+    """An answer to 7.5 that takes another mean of the tensors of one name."""
+
+    def answer(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+        return {name: mean([state[name] for state in states]) for name in states[0]}
+
+    return answer
+
+
+def exact_mean(tensors: list[Tensor]) -> Tensor:
+    return torch.stack([tensor.double() for tensor in tensors]).mean(dim=0)
+
+
+def halving(tensors: list[Tensor]) -> Tensor:
+    mean = tensors[0].double()
+    for tensor in tensors[1:]:
+        mean = (mean + tensor.double()) / 2
+    return mean.to(tensors[0].dtype)
+
+
+def in_its_own_format(tensors: list[Tensor]) -> Tensor:
+    total = tensors[0].clone()
+    for tensor in tensors[1:]:
+        total = total + tensor
+    return total / len(tensors)
+
+
+def into_the_first(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    for name, tensor in states[0].items():
+        mean = exact_mean([state[name] for state in states])
+        tensor.copy_(mean)
+    return states[0]
+
+
+AVERAGES = (
+    Misconception(
+        "the sum",
+        average_with(lambda tensors: (exact_mean(tensors) * len(tensors)).to(tensors[0].dtype)),
+        "You add the weights up and do not divide by the number of checkpoints.",
+    ),
+    Misconception(
+        "the last one",
+        average_with(lambda tensors: tensors[-1].clone()),
+        "You return the weights of the last checkpoint: the others play no part.",
+    ),
+    Misconception(
+        "the first one",
+        average_with(lambda tensors: tensors[0].clone()),
+        "You return the weights of the first checkpoint: the others play no part.",
+    ),
+    Misconception(
+        "first and last only",
+        average_with(lambda tensors: exact_mean([tensors[0], tensors[-1]]).to(tensors[0].dtype)),
+        "Your mean is that of the first and the last checkpoint: those in between play no part.",
+    ),
+    Misconception(
+        "halved again and again",
+        average_with(halving),
+        "(mean + next) / 2, one after the other, gives the last checkpoint half of the weight, the one before it a "
+        "quarter, and so on. Add up all first, then divide once by their number.",
+    ),
+    Misconception(
+        "one division too many",
+        average_with(lambda tensors: (exact_mean(tensors) * len(tensors) / (len(tensors) + 1)).to(tensors[0].dtype)),
+        "You divide by one more than there are checkpoints.",
+    ),
+    Misconception(
+        "added up in 16 bits",
+        average_with(in_its_own_format),
+        "You add up in the weights' own format. In float16 the sum overflows beyond 65 504, and every sum of 16-bit "
+        "numbers is rounded: add up `tensor.double()`, and turn the mean back at the end.",
+    ),
+    Misconception(
+        "the dtype changes",
+        average_with(exact_mean),
+        "The numbers are right, but come back in float64. The model that they are loaded into has another format: "
+        "`.to(tensor.dtype)` in the end.",
+    ),
+    Misconception(
+        "always float32",
+        average_with(lambda tensors: exact_mean(tensors).float()),
+        "Your mean is always float32. A checkpoint in another format should come back in its own: `.to(tensor.dtype)`.",
+    ),
+    Misconception(
+        "written into the first",
+        into_the_first,
+        "You write the mean into the first checkpoint's own tensors, which its owner still needs: make new ones.",
+    ),
+)
+
+# 7.6, early stopping ──────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def stop_with(
+    better: Callable = lambda loss, best, before: loss < best, reset: bool = True, late: int = 0,
+    zero_stops: bool = False,
+    told: Callable = lambda losses, best, stop, patience: (best, stop),
+) -> Callable:  # fmt: skip
+    """An answer to 7.6 with another rule. late: after how many more validations it ends."""
+
+    def answer(losses: list[float], patience: int) -> tuple[int, int]:
+        best_loss, best, without, before = math.inf, 0, 0, math.inf
+        for index, loss in enumerate(losses):
+            if better(loss, best_loss, before):
+                best_loss, best, without = loss, index, 0 if reset else without
+            else:
+                without += 1
+            before = loss
+            if (patience or zero_stops) and without >= patience + late:
+                return told(losses, best, index, patience)
+        return told(losses, best, len(losses) - 1, patience)
+
+    return answer
+
+
+def lowest(losses: list[float]) -> int:
+    """The index of the smallest number that is one."""
+    return min((loss, index) for index, loss in enumerate(losses) if loss == loss)[1]
+
+
+STOPS = (
+    Misconception(
+        "one too late",
+        stop_with(late=1),
+        "You stop one validation too late: the training ends with the `patience`-th in a row that brought no gain.",
+    ),
+    Misconception(
+        "one too early",
+        stop_with(late=-1),
+        "You stop one validation too early: `patience` validations in a row have to be without gain.",
+    ),
+    Misconception(
+        "not in a row",
+        stop_with(reset=False),
+        "You count all validations without gain. Only those in a row count: a new best loss sets the count back to 0.",
+    ),
+    Misconception(
+        "better than the one before",
+        stop_with(better=lambda loss, best, before: loss < before),
+        "You compare with the validation before. A loss that comes down from a bad value is no gain as long as it "
+        "stays above the best so far.",
+    ),
+    Misconception(
+        "a tie is a gain",
+        stop_with(better=lambda loss, best, before: loss <= best),
+        "You count an equal loss as a gain. Asked for is a loss *below* the best so far.",
+    ),
+    Misconception(
+        "a glance at what was never trained",
+        stop_with(told=lambda losses, best, stop, patience: (lowest(losses), stop)),
+        "Your best is the best of the whole list. What comes after the stop was never trained, so it cannot be chosen.",
+    ),
+    Misconception(
+        "patience 0 stops at once",
+        stop_with(zero_stops=True),
+        "With patience = 0 you stop at once. Here 0 stands for no early stopping at all.",
+    ),
+    Misconception(
+        "NaN is a gain",
+        stop_with(better=lambda loss, best, before: not loss >= best),
+        "A comparison with NaN is always False, so `not loss >= best` takes it for a gain. `loss < best` does not.",
+    ),
+    Misconception(
+        "never stops",
+        stop_with(late=10**9),
+        "You go on to the end, whatever `patience` says.",
+    ),
+    Misconception(
+        "the other way round",
+        stop_with(told=lambda losses, best, stop, patience: (stop, best)),
+        "Both numbers are right, but in the wrong order: asked for is (best, stop).",
+    ),
+)

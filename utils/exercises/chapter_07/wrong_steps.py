@@ -1,0 +1,269 @@
+"""What goes wrong in an update (7.3) and in accumulating gradients (7.4), and what puts it right."""
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+import torch
+from torch import Tensor, nn
+from torch.optim import Optimizer
+
+from utils.exercises.declare import Misconception
+from utils.training.loss import smoothed_cross_entropy
+from utils.training.schedule import paper_schedule
+from utils.transformer.masks import PADDING
+
+# 7.3, one training step ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Step:
+    """An answer to 7.3; the defaults make it right."""
+
+    mode: bool | None = True  # what train() gets; None: the mode stays
+    groups: int | None = None  # how many parameter groups get the rate
+    order: tuple[str, ...] = ("zero", "backward", "step")
+    smoothing: float | None = None  # in place of the argument
+    reduce: Callable = lambda loss, wanted: loss
+    told: Callable = lambda before, after: before
+    swapped: bool = False
+
+    def __call__(
+        self, model: nn.Module, optimiser: Optimizer, source: Tensor, decoder_input: Tensor, wanted: Tensor,
+        rate: float, smoothing: float = 0.1,
+    ) -> float:  # fmt: skip
+        """One update, in this way."""
+        if self.mode is not None:
+            model.train(self.mode)
+        for group in optimiser.param_groups[: self.groups]:
+            group["lr"] = rate
+        epsilon = smoothing if self.smoothing is None else self.smoothing
+        read, said = (decoder_input, wanted) if not self.swapped else (wanted, wanted)
+        loss = self.reduce(smoothed_cross_entropy(model(source, read), said, epsilon), wanted)
+        for act in self.order:
+            {"zero": optimiser.zero_grad, "backward": loss.backward, "step": optimiser.step}[act]()
+        if self.told(0, 1):
+            with torch.no_grad():
+                return smoothed_cross_entropy(model(source, read), said, epsilon).item()
+        return loss.item()
+
+
+def own_optimiser(
+    model: nn.Module, optimiser: Optimizer, source: Tensor, decoder_input: Tensor, wanted: Tensor, rate: float,
+    smoothing: float = 0.1,
+) -> float:  # fmt: skip
+    fresh = type(optimiser)(model.parameters(), **{**optimiser.defaults, "lr": rate})
+    return Step()(model, fresh, source, decoder_input, wanted, rate, smoothing)
+
+
+def plain_descent(
+    model: nn.Module, optimiser: Optimizer, source: Tensor, decoder_input: Tensor, wanted: Tensor, rate: float,
+    smoothing: float = 0.1,
+) -> float:  # fmt: skip
+    loss = Step(order=("zero", "backward"))(model, optimiser, source, decoder_input, wanted, rate, smoothing)
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter -= rate * parameter.grad
+    return loss
+
+
+STEPS = (
+    Misconception(
+        "gradients pile up",
+        Step(order=("backward", "step")),
+        "`backward()` adds to the gradients that are there already, and nobody clears them: each update also repeats "
+        "all earlier ones. `optimiser.zero_grad()` belongs before it.",
+    ),
+    Misconception(
+        "the weights stay",
+        Step(order=("backward", "zero", "step")),
+        "The weights stay as they are. Either `optimiser.step()` is missing, or the gradients are cleared between "
+        "`backward()` and `step()`, so that it finds none. The order is zero_grad, backward, step.",
+    ),
+    Misconception(
+        "two steps",
+        Step(order=("zero", "backward", "step", "step")),
+        "You take two steps with one gradient; asked for is one.",
+    ),
+    Misconception(
+        "the mode left as it was",
+        Step(mode=None),
+        "A model that comes from translating is in evaluation mode, and you train it in that mode, without dropout: "
+        "`model.train()` at the beginning.",
+    ),
+    Misconception(
+        "evaluation mode",
+        Step(mode=False),
+        "You switch the model to evaluation mode, so nothing is dropped. It is trained in training mode: "
+        "`model.train()`.",
+    ),
+    Misconception(
+        "the rate is ignored",
+        Step(groups=0),
+        "The optimiser keeps the learning rate that it came with: for each group in `optimiser.param_groups` set "
+        "`group['lr'] = rate`, before the step.",
+    ),
+    Misconception(
+        "only the first group",
+        Step(groups=1),
+        "You set the rate of the first parameter group only. An optimiser may have several: loop over "
+        "`optimiser.param_groups`.",
+        everywhere=True,
+    ),
+    Misconception(
+        "always 0.1",
+        Step(smoothing=0.1),
+        "You smooth with 0.1, whatever `smoothing` says: hand it on to the loss.",
+    ),
+    Misconception(
+        "not smoothed",
+        Step(smoothing=0.0),
+        "You train on the plain cross-entropy: hand `smoothing` on to the loss.",
+    ),
+    Misconception(
+        "the input for the target",
+        Step(swapped=True),
+        "You let the model read `wanted`, the very tokens that it has to say. It reads `decoder_input`.",
+    ),
+    Misconception(
+        "an optimiser of its own",
+        own_optimiser,
+        "You make a new optimiser for each update. What Adam and momentum remember of earlier gradients is lost with "
+        "the old one: use the optimiser that is handed over.",
+    ),
+    Misconception(
+        "descent by hand",
+        plain_descent,
+        "You subtract rate · gradient yourself. How a gradient becomes a step is the optimiser's affair, and Adam does "
+        "something else: `optimiser.step()`.",
+    ),
+    Misconception(
+        "the loss afterwards",
+        Step(told=lambda before, after: after),
+        "The weights are right, but you return the loss after the update. Asked for is the one that you computed "
+        "before it; a second forward pass costs time and draws other dropout.",
+    ),
+)
+
+# 7.4, gradient accumulation ───────────────────────────────────────────────────────────────────────────────────────
+
+
+@dataclass(frozen=True)
+class Accumulation:
+    """An answer to 7.4; the defaults make it right."""
+
+    share: Callable = lambda tokens, all_tokens, count: tokens / all_tokens
+    number: Callable = lambda updates, batches: updates + 1  # which update the schedule is asked for
+    zero_at: str = "group"  # or "batch", "never"
+    step_at: str = "group"  # or "batch"
+    left_over: bool = False
+    mode: bool = True
+    together: bool = False
+    told: Callable = lambda losses: losses
+
+    def __call__(
+        self, model: nn.Module, optimiser: Optimizer, batches: list, accumulate: int, d_model: int, warmup: int
+    ) -> list[float]:
+        """All updates, in this way."""
+        model.train(self.mode)
+        losses: list[float] = []
+        limit = len(batches) if self.left_over else len(batches) - accumulate + 1
+        for start in range(0, limit, accumulate):
+            group = batches[start : start + accumulate]
+            if self.zero_at == "group":
+                optimiser.zero_grad()
+            losses.append(self._one(model, optimiser, group, (len(losses), start), d_model, warmup))
+        return self.told(losses)
+
+    def _one(self, model: nn.Module, optimiser: Optimizer, group: list, done: tuple, d_model: int, warmup: int):
+        tokens = [int((wanted != PADDING).sum()) for _, _, wanted in group]
+        parts = []
+        for number, (source, decoder_input, wanted) in enumerate(group):
+            if self.zero_at == "batch":
+                optimiser.zero_grad()
+            share = self.share(tokens[number], sum(tokens), len(group))
+            loss = share * smoothed_cross_entropy(model(source, decoder_input), wanted)
+            parts.append(loss)
+            if not self.together:
+                loss.backward()
+            if self.step_at == "batch" or number == len(group) - 1:
+                if self.together:
+                    sum(parts).backward()
+                for parameters in optimiser.param_groups:
+                    parameters["lr"] = paper_schedule(self.number(done[0], done[1] + number + 1), d_model, warmup)
+                optimiser.step()
+        return sum(loss.item() for loss in parts)
+
+
+def each_batch_an_update(
+    model: nn.Module, optimiser: Optimizer, batches: list, accumulate: int, d_model: int, warmup: int
+) -> list[float]:
+    return Accumulation()(model, optimiser, batches, 1, d_model, warmup)
+
+
+RIGHT = Accumulation()
+ACCUMULATIONS = (
+    Misconception(
+        "mean of the batches' means",
+        replace(RIGHT, share=lambda tokens, all_tokens, count: 1 / count),
+        "You give every batch the same weight, 1 / accumulate. Its loss is a mean over its own tokens, so a token of a "
+        "small batch then weighs more. A batch's share is its real tokens / those of the whole group.",
+    ),
+    Misconception(
+        "not divided",
+        replace(RIGHT, share=lambda tokens, all_tokens, count: 1.0),
+        "You add up the batches' mean losses without weights: the gradient is as many times too large as there are "
+        "batches in a group. A batch's share is its real tokens / those of the whole group.",
+    ),
+    Misconception(
+        "the schedule counts batches",
+        replace(RIGHT, number=lambda updates, batches: batches),
+        "You ask Eq. 3 with the number of the batch. It counts updates: with 4 batches an update, the warm-up would be "
+        "over after a quarter of its updates.",
+    ),
+    Misconception(
+        "updates counted from 0",
+        replace(RIGHT, number=lambda updates, batches: updates),
+        "You count updates from 0, so the first and the second get the same rate and all later ones that of the one "
+        "before. The first update has the number 1.",
+    ),
+    Misconception(
+        "a step for each batch",
+        replace(RIGHT, step_at="batch"),
+        "You take a step after every batch. The weights may move only when all batches of the group have added their "
+        "gradients.",
+    ),
+    Misconception(
+        "each batch an update",
+        each_batch_an_update,
+        "You make an update of every batch, whatever `accumulate` says.",
+    ),
+    Misconception(
+        "cleared before each batch",
+        replace(RIGHT, zero_at="batch"),
+        "You clear the gradients before every batch, so only the last one of each group counts. `zero_grad()` belongs "
+        "before the first batch of a group.",
+    ),
+    Misconception(
+        "never cleared",
+        replace(RIGHT, zero_at="never"),
+        "The gradients of earlier updates are still there when the next group adds its own: `optimiser.zero_grad()` "
+        "once for each group.",
+    ),
+    Misconception(
+        "left-over batches make an update",
+        replace(RIGHT, left_over=True),
+        "You make an update of the batches that are left over at the end. They are fewer than `accumulate`, so their "
+        "gradient is noisier than the rate was chosen for; here they make none.",
+    ),
+    Misconception(
+        "one backward for all",
+        replace(RIGHT, together=True),
+        "You add up the losses and call `backward()` once at the end. The numbers are right, but all the batches' "
+        "graphs lie in memory together, and saving that memory is what accumulation is for: call it for each batch.",
+    ),
+    Misconception(
+        "evaluation mode",
+        replace(RIGHT, mode=False),
+        "You train in evaluation mode, without dropout: `model.train()`.",
+    ),
+)
