@@ -987,19 +987,20 @@ print(f"GPU: not measured; {operations:.1e} operations, {operations / 2e12 / 60:
 # %% [markdown]
 # The run keeps its checkpoints in a folder of its own beside your passed code. Interrupt it whenever you like (the
 # square in the toolbar); run the cell again, and it goes on from its newest checkpoint, on a CPU to the same numbers.
-# The corpus is downloaded once, or read from the folder that the variable `MULTI30K_DIR` names.
+# The corpus is downloaded once, or read from the folder that the variable `MULTI30K_DIR` names. What is trained is your
+# own code, once every part of it has passed, and a copy of that code is kept with the run.
 
 # %%
 multi30k = False  # True: trains as told above; resumable
 
 if multi30k:
+    from utils.commands.own import own_run
     from utils.exercises.home import home
     from utils.training.device import choose_device
-    from utils.training.prepare import run_in
 
     settings = recipes["CPU" if choose_device().type == "cpu" else "GPU"]
 
-    with run_in(home() / "runs" / "07-multi30k", settings, learners_parts) as trainer:
+    with own_run(home() / "runs" / "07-multi30k", settings) as trainer:
         live = LiveTraining(settings.updates)
         trainer.run(live.take)
         live.finish()

@@ -12,9 +12,12 @@ import pytest
 import torch
 
 from utils.cli import main
+from utils.commands.own import own_run
 from utils.exercises import carrying, check, exercise
 from utils.exercises.carrying import part_exercise, parts_from
 from utils.notebooks.source import find_sources, read_source
+from utils.training.runs import load_run
+from utils.training.settings import Settings
 from utils.transformer import Parts
 
 ROOT = Path(__file__).parents[1]
@@ -124,3 +127,24 @@ def test_what_was_trained_does_not_change_with_later_code(utils, folder, tmp_pat
         assert status == 1 and "still lacks attention (exercise 4.4" in err
     finally:
         later.write_text(text, encoding="utf-8")
+
+
+def test_a_run_of_chapter_07_is_begun_once_and_found_again_by_the_commands(utils, folder, tmp_path, monkeypatch):
+    """Begun with all passed, cut off, taken up after the learner's code is gone."""
+    settings = Settings(
+        layers=1, d_model=32, d_ff=64, heads=2, batch_tokens=256, device="cpu", updates=6, checkpoint_every=3
+    )
+    monkeypatch.setenv("ATTENTION_REBUILT_HOME", str(folder))
+    with own_run(tmp_path / "run", settings) as trainer:
+        trainer.run(stop=lambda: trainer.update == 3)
+    monkeypatch.setenv("ATTENTION_REBUILT_HOME", str(tmp_path / "nothing passed here"))
+    with own_run(tmp_path / "run", settings) as trainer:
+        assert trainer.update == 3 and trainer.settings.model == "mine"
+        trainer.run()
+    status, out, err = utils("translate", "--run", tmp_path / "run", "--beam", 1, "the dog sleeps .")
+    assert status == 0 and out.strip(), err
+    said = []
+    with own_run(tmp_path / "other", settings, said.append) as trainer:
+        trainer.run()
+    assert "made of the course's own parts" in said[0] and trainer.settings.model == "transformer"
+    load_run(trainer.folder)

@@ -10,7 +10,7 @@ import torch
 
 from utils.errors import CheckpointError, ConfigError, CourseError
 from utils.exercises.chapter_07.references import accumulated_updates
-from utils.training.prepare import new_run, run_in, taken_up_run
+from utils.training.prepare import new_run, taken_up_run
 from utils.training.runs import RunFolder, find_run, load_run
 from utils.training.settings import replace
 from utils.training.trainer import Trainer
@@ -240,15 +240,6 @@ def test_a_run_is_not_resumed_on_another_text(small_settings, tmp_path):
     target.write_text(target.read_text(encoding="utf-8").replace("eins", "zwei"), encoding="utf-8")
     with pytest.raises(CheckpointError, match="no longer the one"), taken_up_run(RunFolder(tmp_path / "run")):
         pass
-
-
-def test_a_run_in_a_folder_is_begun_once_and_then_taken_up(small_settings, tmp_path):
-    with run_in(tmp_path / "run", small_settings) as trainer:
-        trainer.run(stop=lambda: trainer.update == 7)
-    with run_in(tmp_path / "run", small_settings) as trainer:
-        assert trainer.update == 7
-        trainer.run()
-    assert trainer.update == small_settings.updates and trainer.folder.final_file.exists()
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

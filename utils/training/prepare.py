@@ -63,14 +63,6 @@ def taken_up_run(folder: RunFolder, parts: Parts = FUSED) -> Iterator[Trainer]:
         yield trainer
 
 
-@contextmanager
-def run_in(path: Path, settings: Settings, parts: Parts = FUSED) -> Iterator[Trainer]:
-    """A trainer for the run in that folder: taken up at its newest checkpoint (with its own settings), or a new one."""
-    there = RunFolder(path)
-    with taken_up_run(there, parts) if there.settings_file.is_file() else new_run(settings, path, parts) as trainer:
-        yield trainer
-
-
 def make_trainer(
     settings: Settings,
     corpus: Corpus,
