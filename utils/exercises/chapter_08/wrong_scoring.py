@@ -197,8 +197,8 @@ BLEU = (
     Misconception(
         "the mean of sentences",
         _mean_of_sentences,
-        "You take a BLEU for each sentence and their mean. A sentence without any right 4-gram then gets 0, however many "
-        "words are right. Matches, totals and lengths are summed over the corpus first; division comes at the end.",
+        "You take a BLEU for each sentence and their mean. A sentence without any right 4-gram then gets 0, however "
+        "many words are right. Matches, totals and lengths are summed over the corpus first; division comes last.",
     ),
     Misconception(
         "the arithmetic mean",
