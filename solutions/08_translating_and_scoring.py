@@ -73,7 +73,7 @@ predict("8.d")
 # %% [markdown]
 # ## A model to translate with
 #
-# We train a small translator (two layers, d_model = 64) for 600 updates on the embedded corpus: some 15 seconds on a
+# We train a small translator (two layers, d_model = 64) for 500 updates on the embedded corpus: some 15 seconds on a
 # quiet CPU. As in the paper, the learning rate is still high at the end (Eq. 3 falls like 1/√step), and checkpoints are
 # kept, here one every 20 updates. The last five are in `checkpoints`, each a dictionary from names to weights.
 
@@ -98,8 +98,8 @@ sources, references = zip(*run.corpus.split("test")[:300])
 bleu_of = {}
 for name, weights in {"last checkpoint": checkpoints[-1], "mean of five": mean}.items():
     model.load_state_dict(weights)
-    output = translate(model, tokeniser, sources, beam=1)
-    bleu_of[name] = corpus_bleu(output, references).score
+    translations = translate(model, tokeniser, sources, beam=1)
+    bleu_of[name] = corpus_bleu(translations, references).score
     print(f"{name:15}  BLEU {bleu_of[name]:.1f}")
 assert bleu_of["mean of five"] > bleu_of["last checkpoint"]
 
@@ -675,8 +675,8 @@ from sacrebleu.metrics import BLEU
 from utils.translation.bleu import tokenise_13a
 
 by_sacrebleu = BLEU(smooth_method="none")
-theirs = by_sacrebleu.corpus_score(list(output), [list(references)]).score
-ours = bleu([tokenise_13a(text) for text in output], [tokenise_13a(text) for text in references])
+theirs = by_sacrebleu.corpus_score(translations, [list(references)]).score
+ours = bleu([tokenise_13a(text) for text in translations], [tokenise_13a(text) for text in references])
 assert f"{ours:.10f}" == f"{theirs:.10f}" and ours > 30
 print("equal to the tenth digit behind the point;", by_sacrebleu.get_signature())
 
@@ -820,7 +820,7 @@ assert extra < 0.02
 # > translation, and no comparison with greedy decoding.
 #
 # So we ask three things: is a beam better than greedy, is a wider beam better still, and what does α do to that? Greedy
-# (beam 1) is the control, and so is α = 0. The first 200 test sentences are translated with every width and α.
+# (beam 1) is the control, and so is α = 0. The first 150 test sentences are translated with every width and α.
 #
 # Beside BLEU we look at *what the search finds*: the mean log P of its translations, and in how many sentences the
 # model itself finds the **reference** likelier than what was found. There the search has failed for certain: something
@@ -830,7 +830,7 @@ assert extra < 0.02
 from utils.experiments.beams import widths_and_penalties
 
 widths, alphas = [1, 2, 4, 8, 16, 32], [0.0, 0.6, 1.0]
-found = widths_and_penalties(run, widths, alphas, sentences=200)
+found = widths_and_penalties(run, widths, alphas, sentences=150)
 result = {(record["beam"], record["alpha"]): record for record in found}
 result |= {(1, alpha): result[1, 0.0] for alpha in alphas}  # greedy: nothing is ranked, so α plays no part
 print("beam    α   BLEU  length   p_4   log P   reference likelier")

@@ -34,7 +34,7 @@ SEEDS, WIDTHS, ALPHAS, SENTENCES = (1, 2, 3), (1, 2, 4, 8, 16, 32), (0.0, 0.6, 1
 CHECKPOINTS, EVERY = 5, 20  # the paper averages its last five (base model), written every ten minutes
 # No cooldown: as in the paper, the rate falls with the inverse square root and is far from zero at the end.
 SETTINGS = {
-    "updates": 600, "d_model": 64, "d_ff": 128, "batch_tokens": 1024, "warmup": 100, "peak": 6e-3, "cooldown": 0.0,
+    "updates": 500, "d_model": 64, "d_ff": 128, "batch_tokens": 1024, "warmup": 100, "peak": 6e-3, "cooldown": 0.0,
     "device": "cpu", "precision": "fp32", "validate_every": 10**9, "checkpoint_every": EVERY, "keep": CHECKPOINTS,
 }  # fmt: skip
 COOLDOWN = 0.6  # the control: the rate falls to zero over the last 60 % of the updates
@@ -121,10 +121,14 @@ def widths_and_penalties(
 
 
 def beams_experiment(
-    seeds: Sequence[int] = SEEDS, report: Callable[[str], None] = print, grid: dict | None = None, **changes
+    seeds: Sequence[int] = SEEDS,
+    report: Callable[[str], None] = print,
+    grid: dict | None = None,
+    corpus: Corpus | None = None,
+    **changes,
 ) -> list[dict]:
     """One record a seed: averaging without and with cooldown, then widths and penalties with the averaged model."""
-    records, corpus, tokeniser = [], None, None
+    records, tokeniser = [], None
     for seed in seeds:
         start, record = time.process_time(), {"seed": seed}
         run, checkpoints = train_and_keep(corpus, tokeniser, **{**changes, "seed": seed})
