@@ -67,7 +67,7 @@ WRONG_8_5 = {
     "the reference is used up": (reference_used_up, None),
     "order from 0": (lambda h, r, order: clipped_matches(h, r, order + 1), None),
     "one order lower": (lambda h, r, order: clipped_matches(h, r, max(1, order - 1)), None),
-    "counter": (lambda h, r, order: ngram_counts(h, order) & ngram_counts(r, order), "int"),
+    "counter": (lambda h, r, order: ngram_counts(h, order) & ngram_counts(r, order), "Counter"),
     "share of the reference": (lambda h, r, o: clipped_matches(h, r, o) / max(1, len(r) - o + 1), None),
     "misses": (lambda h, r, order: (ngram_counts(h, order) - ngram_counts(r, order)).total(), None),
     "entries": (lambda h, r, order: len(ngram_counts(h, order) & ngram_counts(r, order)), None),

@@ -5,22 +5,25 @@ from torch import Generator, Tensor, nn
 
 from utils.transformer.masks import BEGIN, END, PADDING
 
+SILENT = 4
+
 
 class Scripted(nn.Module):
     """model(source, prefix) as a Transformer's, without attention: it averages what a position may see.
 
-    `end` is added to the logit of END, and `grow` once more for each position: it says how soon sentences end.
-    `specials` is added to those of PADDING and BEGIN.
+    The logit of END is `end` and `grow` more for each position: it says how soon sentences end. `specials` is added to
+    those of PADDING and BEGIN, `shift` to all. A source that begins with the word SILENT is translated by nothing.
     """
 
     def __init__(
-        self, generator: Generator, vocab_size: int = 12, end: float = 0.0, grow: float = 0.0, specials: float = 0.0
-    ) -> None:
+        self, generator: Generator, end: float = 0.0, grow: float = 0.0, specials: float = 0.0, shift: float = 0.0,
+        vocab_size: int = 12,
+    ) -> None:  # fmt: skip
         super().__init__()
         self.target_table = nn.Parameter(torch.randn(vocab_size, 8, generator=generator))
         self.source_table = nn.Parameter(torch.randn(vocab_size, 8, generator=generator))
         self.output = nn.Parameter(2 * torch.randn(8, vocab_size, generator=generator))
-        self.end, self.grow, self.specials = end, grow, specials
+        self.end, self.grow, self.specials, self.shift = end, grow, specials, shift
 
     def forward(self, source: Tensor, prefix: Tensor) -> Tensor:
         """source: (batch, source_len) ids; prefix: (batch, length) ids. Returns logits (batch, length, vocab_size)."""
@@ -32,4 +35,5 @@ class Scripted(nn.Module):
         logits = hidden @ self.output
         logits[..., END] = self.end + self.grow * place.squeeze(1)
         logits[..., [PADDING, BEGIN]] += self.specials
-        return logits
+        logits[source[:, 0] == SILENT, :, END] += 100
+        return logits + self.shift

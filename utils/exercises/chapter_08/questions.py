@@ -5,7 +5,7 @@ from utils.exercises.declare import Option, Question
 QUESTIONS = (
     Question(
         "8.a",
-        "A beam search is widened from 4 hypotheses to 64. It finds translations that the model holds for likelier; "
+        "A beam search is widened from 4 hypotheses to 32. It finds translations that the model holds for likelier; "
         "nothing corrects for their length. What happens to BLEU?",
         (
             Option(

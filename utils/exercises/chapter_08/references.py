@@ -37,7 +37,8 @@ def beam_step(live: Tensor, log_probabilities: Tensor) -> tuple[Tensor, Tensor, 
     live: (batch, beam), log P of the hypotheses so far; log_probabilities: (batch, beam, vocab_size), of their next
     token. Returns (live, parents, tokens, ended), each (batch, beam). The first three are the best continuations by
     another token than END, best first: log P, which hypothesis is continued, and by which token. ended[:, i] is log P
-    of hypothesis i with END behind it where that is among the `beam` best continuations of all, else −∞.
+    of hypothesis i with END behind it where that is among its sentence's `beam` best continuations, END included, and
+    −∞ where it is not.
     """
     batch, beam, vocab_size = log_probabilities.shape
     scores = live[:, :, None] + log_probabilities  # (batch, beam, vocab_size)

@@ -5,7 +5,7 @@ import math
 import torch
 from torch import Generator, Tensor
 
-from utils.exercises.chapter_08.models import Scripted
+from utils.exercises.chapter_08.models import SILENT, Scripted
 from utils.exercises.chapter_08.references import beam_step, greedy_decode
 from utils.exercises.chapter_08.words import EDGE, PADDED, SEVERAL
 from utils.exercises.chapter_08.wrong_searching import BEAM_STEP, GREEDY, PENALTY
@@ -22,18 +22,22 @@ def sources(generator: Generator, words: list[int], vocab_size: int = 12) -> Ten
     """(batch, source_len) ids: so many words each, then END, then padding."""
     source = torch.full((len(words), max(words) + 1), PADDING)
     for row, count in zip(source, words, strict=True):
-        row[:count] = torch.randint(END + 1, vocab_size, (count,), generator=generator)
+        row[:count] = torch.randint(SILENT + 1, vocab_size, (count,), generator=generator)
         row[count] = END
     return source
 
 
 def _decode_cases(generator: Generator) -> list[Case]:
-    def case(name: str, words: list[int], max_extra: int, end: float = -2.0, grow: float = 1.5, **options) -> Case:
-        specials = options.pop("specials", 0.0)
-        model = Scripted(generator, end=end, grow=grow, specials=specials)
+    def case(
+        name: str, words: list[int], max_extra: int, end: float = -2.0, grow: float = 1.5, silent: tuple = (), **options
+    ) -> Case:
+        specials, shift = options.pop("specials", 0.0), options.pop("shift", 0.0)
+        model = Scripted(generator, end, grow, specials, shift).eval()
         traits = (*options.pop("traits", ()), *([SEVERAL] if len(words) > 1 else []))
         traits += (PADDED,) if len(set(words)) > 1 else ()
-        return Case(name, (model, sources(generator, words), max_extra), traits=traits, **options)
+        source = sources(generator, words)
+        source[list(silent), 0] = SILENT
+        return Case(name, (model, source, max_extra), traits=traits, **options)
 
     return [
         case("one sentence", [3], 20),
@@ -49,12 +53,13 @@ def _decode_cases(generator: Generator) -> list[Case]:
         case("PADDING and BEGIN are likely, one sentence", [5], 6, specials=6.0, part=EDGE,
              traits=("PADDING or BEGIN is likely",)),
         case("a source without words beside a longer one", [0, 3], 3, part=EDGE),
-        case("sentences that end at once, and others", [2, 2, 3, 2, 4, 3], 9, end=1.0, grow=1.0, part=EDGE),
+        case("all logits are negative", [3, 4], 6, shift=-60.0, part=EDGE, traits=("all logits are negative",)),
+        case("one sentence ends at once", [3, 2, 4], 9, silent=(1,), part=EDGE),
     ]  # fmt: skip
 
 
 def _neighbours(generator: Generator) -> list[Case]:
-    model, source = Scripted(generator, end=-2.0, grow=1.0), sources(generator, [4, 2, 5])
+    model, source = Scripted(generator, end=-2.0, grow=1.0).eval(), sources(generator, [4, 2, 5])
     alone = source[1:2, :3]
     return [Case("in a batch", (model, source, 3)), Case("alone", (model, alone, 3))]
 
