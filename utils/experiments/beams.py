@@ -30,7 +30,7 @@ from utils.training.trainer import corpus_loss
 from utils.translation import Hypothesis, beam_search, corpus_bleu, translate
 from utils.translation.translate import padded
 
-SEEDS, WIDTHS, ALPHAS, SENTENCES = (1, 2, 3), (1, 2, 4, 8, 16, 32), (0.0, 0.6, 1.0), 200
+SEEDS, WIDTHS, ALPHAS, SENTENCES = (1, 2, 3), (1, 2, 4, 8, 16, 32), (0.0, 0.6, 1.0), 150
 CHECKPOINTS, EVERY = 5, 20  # the paper averages its last five (base model), written every ten minutes
 # No cooldown: as in the paper, the rate falls with the inverse square root and is far from zero at the end.
 SETTINGS = {
