@@ -94,11 +94,13 @@ def test_cases_cover_what_they_should(item):
 
 
 def same(one, other) -> bool:
-    """Whether two arguments say the same; modules do when class and weights are."""
+    """Whether two arguments say the same; modules do when class and weights are, lists and tuples part by part."""
     if isinstance(one, torch.nn.Module):
         weights, others = one.state_dict(), other.state_dict()
         alike = type(one) is type(other) and weights.keys() == others.keys()
         return alike and all(torch.equal(weight, others[name]) for name, weight in weights.items())
+    if isinstance(one, list | tuple):
+        return len(one) == len(other) and all(same(a, b) for a, b in zip(one, other, strict=True))
     return torch.equal(one, other) if isinstance(one, torch.Tensor) else one == other
 
 
