@@ -865,8 +865,8 @@ assert result[32, 0.0]["length"] < result[32, 0.6]["length"] < result[32, 1.0]["
 print("wider: likelier, shorter, and without a penalty worse")
 
 # %% [markdown]
-# **Three seeds.** One training is one training. The next cell reads a **recorded run**: the same with the seeds 1, 2 and
-# 3. Set the switch to `True` to train and search again; the cell says how long that took.
+# **Three seeds.** One training is one training. The next cell reads a **recorded run**: the same with the seeds 1, 2
+# and 3. Set the switch to `True` to train and search again; the cell says how long that took.
 
 # %%
 import json
@@ -882,6 +882,8 @@ if again:
 minutes = sum(result["cpu_seconds"] for result in record["results"]) / 60
 print("recorded with", record["command"])
 print(f"on {record['hardware']['processor']} in {minutes:.0f} CPU minutes")
+
+# %%
 chosen = [(1, 0.0), (4, 0.0), (4, 0.6), (32, 0.0), (32, 0.6)]
 print("BLEU   ", "  ".join("greedy  " if beam == 1 else f"{beam}, α {alpha:g}" for beam, alpha in chosen))
 for seed in record["results"]:
