@@ -94,7 +94,7 @@ def test_cases_cover_what_they_should(item):
 
 
 def same(one, other) -> bool:
-    """Whether two arguments say the same; modules do when class and weights are."""
+    """Whether two arguments say the same; modules do when class and weights are, lists and tuples part by part."""
     if isinstance(one, torch.nn.Module):
         weights, others = one.state_dict(), other.state_dict()
         alike = type(one) is type(other) and weights.keys() == others.keys()

@@ -53,6 +53,7 @@ LIT_IN = {
     "05": ("norm", "feed-forward"),
     "06": ("stack",),
     "07": ("embedding", "positions", "attention", "norm", "feed-forward", "cross-attention", "output", "stack"),
+    "08": ("output",),
     "09": ("attention", "cross-attention"),
 }
 
