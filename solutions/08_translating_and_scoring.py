@@ -78,6 +78,7 @@ predict("8.d")
 # kept, here one every 20 updates. The last five are in `checkpoints`, each a dictionary from names to weights.
 
 # %% tags=["machine"]
+from utils.exercises import yours
 from utils.experiments.beams import train_and_keep
 from utils.translation import corpus_bleu, translate
 
@@ -404,8 +405,6 @@ print("ten sentences: the same ids, the same scores")
 # The *queries* of earlier tokens are not kept: nobody asks them again.
 
 # %%
-from utils.exercises import yours
-
 split_heads, join_heads, scaled_dot_product_attention, causal_mask = yours("4.2", "4.3", "3.4", "3.3")
 
 # %% [markdown]
