@@ -1,0 +1,412 @@
+"""What the heads of a small translator look at, measured against the grammar that made its corpus.
+
+    python -m utils.experiments.looking --out assets/runs/10-looking.json
+
+trains a translator for each seed and each length of training, and writes down alignment error rates, what each head
+finds, and the BLEU that is left without it. Chapter 10 shows it and uses the same functions.
+"""
+
+import argparse
+import json
+import shlex
+import sys
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from functools import cache
+from pathlib import Path
+
+import torch
+from torch import Tensor, nn
+from torch.nn.utils.rnn import pad_sequence
+
+from utils.exercises.chapter_10.references import alignment_error_rate, found, maps_of, pruned
+from utils.text import load_corpus, source_batch
+from utils.text.grammar import Pair, Tree, embedded_corpus
+from utils.text.tokenise import WordTokeniser
+from utils.training.origin import origin
+from utils.training.runs import write_text
+from utils.training.short import ShortRun, train_briefly
+from utils.transformer import BEGIN, CLEAR, PADDING, Transformer
+from utils.transformer.attention import join_heads, split_heads
+from utils.translation import score, translate
+
+SETTINGS = {"d_model": 64, "d_ff": 128, "batch_tokens": 1024, "warmup": 100, "peak": 6e-3}
+KINDS = ("encoder", "decoder", "cross")
+RELATIONS = ("verb", "noun", "prefix")
+SEEDS, UPDATES = (1, 2, 3), (500, 2000)
+SENTENCES, TRANSLATED = 500, 500  # for maps; for BLEU
+
+
+# the model, and pairs as tensors ──────────────────────────────────────────────────────────────────────────────────
+
+
+@cache
+def data() -> tuple:
+    """The embedded corpus, as the trainer takes it and with its trees and alignments."""
+    return load_corpus("embedded"), embedded_corpus()
+
+
+def clear_copy(model: Transformer) -> Transformer:
+    """The same model made of clear parts, whose attentions return their weights; in evaluation mode."""
+    copy = Transformer(model.config, CLEAR).to(next(model.parameters()).device)
+    copy.load_state_dict(model.state_dict())
+    return copy.eval()
+
+
+def as_batch(tokeniser: WordTokeniser, pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """(source, target) ids, padded: the source closed by END, the target opened by BEGIN as the decoder reads it."""
+    targets = [torch.tensor([BEGIN, *tokeniser.encode(pair.target)]) for pair in pairs]
+    return source_batch(tokeniser, [pair.source for pair in pairs]), pad_sequence(targets, batch_first=True)
+
+
+# what the grammar knows ───────────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_word(token: str) -> bool:
+    """No comma, no full stop."""
+    return any(letter.isalnum() for letter in token)
+
+
+def gold_links(pairs: Sequence[Pair]) -> tuple[Tensor, Tensor]:
+    """(sure, possible): bool (batch, target_len, source_len), with a row and a column for END, padded with False.
+
+    Possible are all links between words. Sure are those in which neither word has another link.
+    """
+    sure, possible = _blank(pairs), _blank(pairs)
+    for number, pair in enumerate(pairs):
+        links = [(t, s) for s, t in pair.alignment if is_word(pair.target_tokens[t]) and is_word(pair.source_tokens[s])]
+        rows, columns = [t for t, _ in links], [s for _, s in links]
+        for row, column in links:
+            possible[number, row, column] = True
+            sure[number, row, column] = rows.count(row) == columns.count(column) == 1
+    return sure, possible
+
+
+def _blank(pairs: Sequence[Pair], rows: str = "target", columns: str = "source") -> Tensor:
+    lengths = {
+        "target": max(len(pair.target_tokens) for pair in pairs) + 1,
+        "source": max(len(pair.source_tokens) for pair in pairs) + 1,
+    }
+    return torch.zeros(len(pairs), lengths[rows], lengths[columns], dtype=torch.bool)
+
+
+def related(pair: Pair, kind: str, relation: str) -> list[tuple[int, int]]:
+    """(row, column) cells that a head of this kind finds when it follows a relation; rows are queries.
+
+    relation "verb": a subject's row → its verb (encoder), a verb's row → its subject (decoder, cross);
+    "noun": an article's row → its noun (encoder, cross), a noun's row → its article (decoder);
+    "prefix": a particle's or prefix's row → its verb. In the decoder and in cross, the row is that which writes the
+    word; the decoder's own words stand one column later, behind BEGIN.
+    """
+    if kind == "encoder":
+        return _english_relations(pair)[relation]
+    partners: dict[int, list[int]] = {}
+    for column, row in pair.alignment:
+        partners.setdefault(row, []).append(column)
+    tags = _tags(pair.target_tree)
+    cells = []
+    for span in pair.spans:
+        row, other = span.second, span.first
+        if span.kind == "subject-verb" and relation == "verb":
+            if kind == "cross":  # a verb before its subject is as good: the source is seen as a whole
+                row, other = (row, other) if tags[row].startswith("V") else (other, row)
+            elif not tags[row].startswith("V"):
+                continue  # the subject follows its verb
+        elif span.kind == "article-noun" and relation == "noun":
+            row, other = (other, row) if kind == "cross" else (row, other)
+        elif not (span.kind == "verb-prefix" and relation == "prefix"):
+            continue
+        cells += [(row, other + 1)] if kind == "decoder" else [(row, column) for column in partners.get(other, ())]
+    return cells
+
+
+def _english_relations(pair: Pair) -> dict[str, list[tuple[int, int]]]:
+    partners: dict[int, set[int]] = {}
+    for column, row in pair.alignment:
+        partners.setdefault(column, set()).add(row)
+    cells: dict[str, list[tuple[int, int]]] = {relation: [] for relation in RELATIONS}
+    for label, children in _phrases(pair.source_tree, 0):
+        tags = [(tag, start) for tag, start, is_leaf in children if is_leaf]
+        nouns = [start for tag, start in tags if tag in ("NN", "NNS")]
+        verbs = [start for tag, start in tags if tag[:2] in ("VB", "MD")]
+        if label == "NP" and nouns:
+            cells["noun"] += [(start, nouns[0]) for tag, start in tags if tag in ("DT", "PRP$")]
+        if label == "VP" and verbs:
+            for tag, start in tags:
+                if tag in ("RB", "RP") and partners.get(start) and partners[start] == partners.get(verbs[0]):
+                    cells["prefix"].append((start, verbs[0]))
+    cells["verb"] = _subjects(pair.source_tree, 0)
+    return cells
+
+
+def _phrases(tree: Tree, start: int) -> Iterator[tuple[str, list[tuple[str, int, bool]]]]:
+    """(label, [(label of child, its first token, whether it is a word), …]) of each phrase."""
+    children, at = [], start
+    for child in tree.children:
+        is_leaf = isinstance(child.children[0], str)
+        children.append((child.label, at, is_leaf))
+        if not is_leaf:
+            yield from _phrases(child, at)
+        at += len(child.leaves())
+    yield tree.label, children
+
+
+def _subjects(tree: Tree, start: int) -> list[tuple[int, int]]:
+    """(head of a subject, its finite verb) for each S that says NP … VP."""
+    cells, at, subject = [], start, None
+    for child in tree.children:
+        if isinstance(child.children[0], str):
+            at += 1
+            continue
+        if tree.label == "S" and child.label == "NP":
+            subject = _first_tag(child, at, ("NN", "NNS", "NNP", "PRP"))
+        if tree.label == "S" and child.label == "VP" and subject is not None:
+            verb = _first_tag(child, at, ("VBZ", "VBP", "VBD", "MD"))
+            cells += [(subject, verb)] if verb is not None else []
+        cells += _subjects(child, at)
+        at += len(child.leaves())
+    return cells
+
+
+def _first_tag(phrase: Tree, start: int, tags: tuple[str, ...]) -> int | None:
+    """Where the first word with one of these tags stands among a phrase's own children."""
+    at = start
+    for child in phrase.children:
+        if child.label in tags:
+            return at
+        at += len(child.leaves())
+    return None
+
+
+def _tags(tree: Tree) -> list[str]:
+    if isinstance(tree.children[0], str):
+        return [tree.label]
+    return [tag for child in tree.children for tag in _tags(child)]
+
+
+def relation_cells(pairs: Sequence[Pair], kind: str, relation: str) -> Tensor:
+    """bool (batch, query_len, key_len): True where `related` says so, padded to the size of the maps."""
+    # A decoder map has as many columns as rows: BEGIN takes the place of END.
+    rows, columns = {"encoder": ("source", "source"), "decoder": ("target", "target"), "cross": ("target", "source")}[
+        kind
+    ]
+    cells = _blank(pairs, rows, columns)
+    for number, pair in enumerate(pairs):
+        for row, column in related(pair, kind, relation):
+            cells[number, row, column] = True
+    return cells
+
+
+# controls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def diagonal_map(pairs: Sequence[Pair], kind: str = "cross", offset: int = 0) -> Tensor:
+    """Weights (batch, query_len, key_len) of a head that looks at the same place, moved by `offset`.
+
+    In the attention to the source the same place is as far along in the source as the row is in the target; in the
+    decoder offset 0 is the word being written itself, which no head can see.
+    """
+    rows, columns = ("source", "source") if kind == "encoder" else ("target", "source" if kind == "cross" else "target")
+    weights = _blank(pairs, rows, columns).float()
+    for number, pair in enumerate(pairs):
+        row_end, column_end = (len(getattr(pair, f"{side}_tokens")) - 1 for side in (rows, columns))
+        for row in range(row_end + 1):
+            same = round(row / row_end * column_end) + (kind == "decoder") + offset
+            weights[number, row, min(max(same, 0), weights.size(2) - 1)] = 1.0
+    return weights
+
+
+def best_offset(pairs: Sequence[Pair], kind: str, relation: str, reach: int = 5) -> int:
+    """The fixed offset that finds a relation most often in these pairs."""
+    cells = relation_cells(pairs, kind, relation)
+    shares = {by: found(diagonal_map(pairs, kind, by)[:, None], cells).item() for by in range(-reach, reach + 1)}
+    return max(shares, key=shares.get)
+
+
+# without some heads ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def attention_of(model: nn.Module, kind: str, layer: int) -> nn.Module:
+    """One attention of a model: kind is one of KINDS."""
+    stack = model.encoder if kind == "encoder" else model.decoder
+    return stack.layers[layer].cross_attention if kind == "cross" else stack.layers[layer].self_attention
+
+
+@contextmanager
+def without_heads(model: nn.Module, kind: str, layer: int, silenced: list[int]) -> Iterator[None]:
+    """Within it, some heads are pruned; afterwards all is as it was."""
+    attention = attention_of(model, kind, layer)
+    weight = attention.output_projection.weight
+    kept = weight.detach().clone()
+    with torch.no_grad():
+        weight.copy_(pruned(kept, attention.heads, silenced))
+    try:
+        yield
+    finally:
+        with torch.no_grad():
+            weight.copy_(kept)
+
+
+def bleu_without(run: ShortRun, kind: str, layer: int, silenced: list[int], sentences: int = TRANSLATED) -> float:
+    """BLEU of greedy translations of the first test sentences by a model without these heads."""
+    pairs = run.corpus.split("test")[:sentences]
+    with without_heads(run.model, kind, layer, silenced):
+        output = translate(run.model, run.tokeniser, [source for source, _ in pairs], beam=1)
+    return score(output, [target for _, target in pairs]).bleu
+
+
+# with other weights ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@contextmanager
+def exchanged(attention: nn.Module, change: Callable[[Tensor], Tensor]) -> Iterator[None]:
+    """Within it, a clear attention hands on what it would with other weights; `change` gets and gives its weights,
+    (batch, heads, query_len, key_len).
+    """
+
+    def hook(module: nn.Module, inputs: tuple, result: tuple) -> tuple:
+        value = split_heads(module.value_projection(inputs[2]), module.heads)
+        weights = change(result[1])
+        return module.output_projection(join_heads(weights @ value)), weights
+
+    handle = attention.register_forward_hook(hook)
+    try:
+        yield
+    finally:
+        handle.remove()
+
+
+def even_in(head: int) -> Callable[[Tensor], Tensor]:
+    """A change of weights: in one head, the same for every key that may be seen."""
+
+    def change(weights: Tensor) -> Tensor:
+        changed, seen = weights.clone(), (weights[:, head] > 0).to(weights)
+        changed[:, head] = seen / seen.sum(dim=-1, keepdim=True)
+        return changed
+
+    return change
+
+
+@torch.no_grad()
+def words_kept(model: nn.Module, tokeniser: WordTokeniser, pairs: Sequence[Pair], kind: str) -> Tensor:
+    """The share of words that a model predicts as before when one head's weights are made even, (layers, heads).
+
+    The right words before each go in (teacher forcing); END is predicted too, and padding is left out.
+    """
+    source, target = as_batch(tokeniser, pairs)
+    real, usual = target != PADDING, model(source, target).argmax(dim=-1)
+    shares = torch.zeros(model.config.layers, model.config.heads)
+    for layer, head in torch.cartesian_prod(*(torch.arange(size) for size in shares.shape)).tolist():
+        with exchanged(attention_of(model, kind, layer), even_in(head)):
+            same = model(source, target).argmax(dim=-1) == usual
+        shares[layer, head] = same[real].float().mean()
+    return shares
+
+
+# the recorded run ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def rates_of(model: nn.Module, tokeniser: WordTokeniser, pairs: Sequence[Pair]) -> Tensor:
+    """Alignment error rate of every head of the attention to the source, (layers, heads)."""
+    maps = maps_of(model, *as_batch(tokeniser, pairs), "cross")
+    gold = gold_links(pairs)
+    return torch.tensor(
+        [[alignment_error_rate(layer[:, head], *gold) for head in range(maps.size(2))] for layer in maps]
+    )
+
+
+def shares_of(model: nn.Module, tokeniser: WordTokeniser, pairs: Sequence[Pair], kind: str, relation: str) -> Tensor:
+    """How often each head of a kind finds a relation, (layers, heads)."""
+    cells = relation_cells(pairs, kind, relation)
+    return torch.stack([found(layer, cells) for layer in maps_of(model, *as_batch(tokeniser, pairs), kind)])
+
+
+def measured(seed: int, updates: int, sentences: int = SENTENCES, translated: int = TRANSLATED, **changes) -> dict:
+    """Trains one translator and writes down all that the chapter shows of it."""
+    corpus, grammar = data()
+    run = train_briefly(corpus, report=None, updates=updates, seed=seed, **{**SETTINGS, **changes})
+    clear, valid, test = clear_copy(run.model), grammar.valid[:sentences], grammar.test[:sentences]
+    return {
+        "seed": seed,
+        "updates": updates,
+        "valid_loss": round(run.valid_loss, 4),
+        "bleu": round(bleu_without(run, "cross", 0, [], translated), 2),
+        "rates": _rounded(rates_of(clear, run.tokeniser, test)),
+        "finds": {
+            f"{kind} {relation}": best_finder(clear, run.tokeniser, valid, test, kind, relation)
+            for kind in KINDS
+            for relation in RELATIONS
+        },
+        "bleu_without": {kind: bleu_table(run, kind, translated) for kind in KINDS},
+        "words_kept": {kind: _rounded(words_kept(clear, run.tokeniser, test, kind)) for kind in KINDS},
+    }
+
+
+def best_finder(
+    model: nn.Module, tokeniser: WordTokeniser, valid: Sequence[Pair], test: Sequence[Pair], kind: str, relation: str
+) -> dict:
+    """The head of a kind that finds a relation most often, and the best fixed offset; both are chosen on `valid`."""
+    layer, head = divmod(shares_of(model, tokeniser, valid, kind, relation).argmax().item(), model.config.heads)
+    cells, offset = relation_cells(test, kind, relation), best_offset(valid, kind, relation)
+    return {
+        "layer": layer,
+        "head": head,
+        "share": round(shares_of(model, tokeniser, test, kind, relation)[layer, head].item(), 4),
+        "offset": offset,
+        "offset_share": round(found(diagonal_map(test, kind, offset)[:, None], cells).item(), 4),
+        "rows": int(cells.any(dim=-1).sum()),
+    }
+
+
+def bleu_table(run: ShortRun, kind: str, sentences: int) -> list[dict]:
+    """For each layer of a kind: BLEU without one head, with one head alone, and without all."""
+    heads = range(run.model.config.heads)
+
+    def left(layer: int, silenced: list[int]) -> float:
+        return round(bleu_without(run, kind, layer, silenced, sentences), 2)
+
+    return [
+        {
+            "without": [left(layer, [head]) for head in heads],
+            "alone": [left(layer, [other for other in heads if other != head]) for head in heads],
+            "none": left(layer, [*heads]),
+        }
+        for layer in range(run.model.config.layers)
+    ]
+
+
+def _rounded(numbers: Tensor) -> list:
+    return [[round(number, 4) for number in row] for row in numbers.tolist()]
+
+
+def looking_experiment(
+    seeds: Sequence[int] = SEEDS, updates: Sequence[int] = UPDATES, report: Callable = print, **changes
+) -> list[dict]:
+    """`measured` for each length of training and each seed."""
+    results = []
+    for count in updates:
+        for seed in seeds:
+            results.append(measured(seed, count, **changes))
+            report(f"seed {seed}, {count} updates: BLEU {results[-1]['bleu']}, rates {results[-1]['rates']}")
+    return results
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(prog="python -m utils.experiments.looking", description=__doc__.splitlines()[0])
+    parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
+    parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
+    parser.add_argument("--updates", type=int, nargs="+", default=UPDATES)
+    asked = parser.parse_args()
+    command = shlex.join(["python", "-m", "utils.experiments.looking", *sys.argv[1:]])
+    come_from = {**origin(), "command": command}  # before the work: the commit may change meanwhile
+    results = looking_experiment(asked.seeds, asked.updates)
+    settings = {**SETTINGS, "updates": list(asked.updates), "sentences": SENTENCES, "translated": TRANSLATED}
+    record = {**come_from, "settings": settings, "seeds": list(asked.seeds), "results": "@"}
+    lines = ",\n  ".join(json.dumps(result) for result in results)
+    text = json.dumps(record, indent=1, ensure_ascii=False).replace('"@"', f"[\n  {lines}\n ]")
+    write_text(asked.out, text + "\n")
+
+
+if __name__ == "__main__":
+    main()
