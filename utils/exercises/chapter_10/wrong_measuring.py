@@ -1,6 +1,5 @@
 """What goes wrong when maps are measured (chapter 10), and what puts it right."""
 
-import torch
 from torch import Tensor, nn
 
 from utils.exercises.declare import Misconception
