@@ -166,7 +166,7 @@ def diagonal_map(pairs: Sequence[Pair], kind: str = "cross", offset: int = 0) ->
     return weights
 
 
-def best_offset(pairs: Sequence[Pair], kind: str, relation: str, reach: int = 5) -> int:
+def best_offset(pairs: Sequence[Pair], kind: str, relation: str, reach: int = 8) -> int:
     """The fixed offset that finds a relation most often in these pairs."""
     cells = relation_cells(pairs, kind, relation)
     shares = {by: found(diagonal_map(pairs, kind, by)[:, None], cells).item() for by in range(-reach, reach + 1)}
