@@ -32,7 +32,7 @@ from utils.transformer.attention import join_heads, split_heads
 from utils.translation import score, translate
 
 SETTINGS = {"d_model": 64, "d_ff": 128, "batch_tokens": 1024, "warmup": 100, "peak": 6e-3}
-SEEDS, UPDATES = (1, 2, 3), (500, 2000)
+SEEDS, UPDATES = (1, 2, 3), (500, 1500)
 SENTENCES, TRANSLATED = 500, 500  # for maps; for BLEU
 
 
@@ -214,20 +214,15 @@ def _rounded(numbers: Tensor) -> list:
     return [[round(number, 4) for number in row] for row in numbers.tolist()]
 
 
-def looking_experiment(
-    seeds: Sequence[int] = SEEDS, updates: Sequence[int] = UPDATES, report: Callable = print, **changes
-) -> list[dict]:
-    """`measured` for each length of training and each seed."""
-    results = []
+def looking_experiment(seeds: Sequence[int] = SEEDS, updates: Sequence[int] = UPDATES, **changes) -> Iterator[dict]:
+    """`measured` for each length of training and each seed, one after the other."""
     for count in updates:
         for seed in seeds:
-            results.append(measured(seed, count, **changes))
-            report(f"seed {seed}, {count} updates: BLEU {results[-1]['bleu']}, rates {results[-1]['rates']}")
-    return results
+            yield measured(seed, count, **changes)
 
 
 def main() -> None:
-    """The command line."""
+    """The command line; what is done is written at once."""
     parser = argparse.ArgumentParser(prog="python -m utils.experiments.looking", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, required=True, help="the JSON file to write")
     parser.add_argument("--seeds", type=int, nargs="+", default=SEEDS)
@@ -235,12 +230,15 @@ def main() -> None:
     asked = parser.parse_args()
     command = shlex.join(["python", "-m", "utils.experiments.looking", *sys.argv[1:]])
     come_from = {**origin(), "command": command}  # before the work: the commit may change meanwhile
-    results = looking_experiment(asked.seeds, asked.updates)
     settings = {**SETTINGS, "updates": list(asked.updates), "sentences": SENTENCES, "translated": TRANSLATED}
-    record = {**come_from, "settings": settings, "seeds": list(asked.seeds), "results": "@"}
-    lines = ",\n  ".join(json.dumps(result) for result in results)
-    text = json.dumps(record, indent=1, ensure_ascii=False).replace('"@"', f"[\n  {lines}\n ]")
-    write_text(asked.out, text + "\n")
+    results: list[dict] = []
+    for result in looking_experiment(asked.seeds, asked.updates):
+        results.append(result)
+        print(f"seed {result['seed']}, {result['updates']} updates: BLEU {result['bleu']}", flush=True)
+        record = {**come_from, "settings": settings, "seeds": list(asked.seeds), "results": "@"}
+        lines = ",\n  ".join(json.dumps(done) for done in results)
+        text = json.dumps(record, indent=1, ensure_ascii=False).replace('"@"', f"[\n  {lines}\n ]")
+        write_text(asked.out, text + "\n")
 
 
 if __name__ == "__main__":

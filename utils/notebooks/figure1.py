@@ -52,6 +52,7 @@ LIT_IN = {
     "04": ("attention", "cross-attention"),
     "05": ("norm", "feed-forward"),
     "06": ("stack",),
+    "10": ("attention", "cross-attention"),
 }
 
 
