@@ -8,7 +8,6 @@ from collections.abc import Iterator, Sequence
 import torch
 from torch import Tensor
 
-from utils.exercises.chapter_10.references import found
 from utils.text.grammar import Pair, Tree
 
 KINDS = ("encoder", "decoder", "cross")
@@ -150,24 +149,32 @@ def relation_cells(pairs: Sequence[Pair], kind: str, relation: str) -> Tensor:
 # controls ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def diagonal_map(pairs: Sequence[Pair], kind: str = "cross", offset: int = 0) -> Tensor:
-    """Weights (batch, query_len, key_len) of a head that looks at the same place, moved by `offset`.
+def same_place(pairs: Sequence[Pair], kind: str = "cross") -> Tensor:
+    """(batch, query_len): the column at the same place as each row; 0 for padding.
 
-    In the attention to the source the same place is as far along in the source as the row is in the target; in the
-    decoder offset 0 is the word being written itself, which no head can see.
+    In the attention to the source the same place is as far along in the source as the row is in the target. In the
+    decoder it is the column of the word being written itself, which no head can see.
     """
     rows, columns = SIDES[kind]
-    weights = _blank(pairs, rows, columns).float()
+    places = torch.zeros(_blank(pairs, rows, columns).shape[:2], dtype=torch.long)
     for number, pair in enumerate(pairs):
         row_end, column_end = (len(getattr(pair, f"{side}_tokens")) - 1 for side in (rows, columns))
         for row in range(row_end + 1):
-            same = round(row / row_end * column_end) + (kind == "decoder") + offset
-            weights[number, row, min(max(same, 0), weights.size(2) - 1)] = 1.0
-    return weights
+            places[number, row] = round(row / row_end * column_end) + (kind == "decoder")
+    return places
+
+
+def offset_map(pairs: Sequence[Pair], kind: str = "cross", offset: int = 0) -> Tensor:
+    """Weights (batch, query_len, key_len) of a head that looks at the same place, moved by `offset`."""
+    width = _blank(pairs, *SIDES[kind]).size(2)
+    places = (same_place(pairs, kind) + offset).clamp(0, width - 1)
+    return torch.nn.functional.one_hot(places, width).float()
 
 
 def best_offset(pairs: Sequence[Pair], kind: str, relation: str, reach: int = 8) -> int:
     """The fixed offset that finds a relation most often in these pairs."""
-    cells = relation_cells(pairs, kind, relation)
-    shares = {by: found(diagonal_map(pairs, kind, by)[:, None], cells).item() for by in range(-reach, reach + 1)}
-    return max(shares, key=shares.get)
+    cells, places = relation_cells(pairs, kind, relation), same_place(pairs, kind)
+    width = cells.size(2)
+    moved = {by: (places + by).clamp(0, width - 1) for by in range(-reach, reach + 1)}
+    hits = {by: int(cells.gather(-1, at[..., None]).sum()) for by, at in moved.items()}
+    return max(hits, key=hits.get)
