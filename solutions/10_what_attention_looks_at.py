@@ -334,7 +334,8 @@ def rates(model, pairs, later=0):
     """The rate of each head, (layers, heads). later=1 takes the row below, where the word is read."""
     sure, possible = gold_links(pairs)
     maps = maps_of(model, *as_batch(tokeniser, pairs), "cross").roll(-later, dims=-2)
-    return torch.tensor([[alignment_error_rate(head, sure, possible) for head in layer.transpose(0, 1)] for layer in maps])
+    by_head = maps.transpose(1, 2)  # (layers, heads, batch, target_len, source_len)
+    return torch.tensor([[alignment_error_rate(head, sure, possible) for head in layer] for layer in by_head])
 
 
 # %% tags=["machine"]
@@ -482,7 +483,8 @@ with house_style():
     axes = figure.subplots()
     for place, key in enumerate(offsets):
         shares = [100 * share for share in columns_of(results)[key]]
-        axes.plot([place] * len(shares), shares, "o", color="#0072B2", alpha=0.7, label="best head, three seeds" if place == 0 else None)
+        label = "best head, three seeds" if place == 0 else None
+        axes.plot([place] * len(shares), shares, "o", color="#0072B2", alpha=0.7, label=label)
     axes.hlines([100 * share for share in offsets.values()], [p - 0.35 for p in range(9)], [p + 0.35 for p in range(9)],
                 color="#D55E00", linewidth=2, label="best fixed offset")
     axes.set_xticks(range(9), [f"{kind}\n{relation}" for kind, relation in offsets])
@@ -737,12 +739,12 @@ def walked_away(model, pair):
 # %% tags=["machine"]
 torch.manual_seed(0)
 for name, looked_into in (("trained", model), ("untrained", Transformer(model.config, CLEAR).eval())):
-    results = [walked_away(looked_into, pair) for pair in longest]
-    moved = torch.cat([(new - old).abs().sum(-1).flatten() / 2 for old, new, _ in results])
-    elsewhere = torch.cat([(new.argmax(-1) != old.argmax(-1)).flatten() for old, new, _ in results]).float()
+    walks = [walked_away(looked_into, pair) for pair in longest]
+    moved = torch.cat([(new - old).abs().sum(-1).flatten() / 2 for old, new, _ in walks])
+    elsewhere = torch.cat([(new.argmax(-1) != old.argmax(-1)).flatten() for old, new, _ in walks]).float()
     print(f"{name:9} weight moved: mean {moved.mean():.3f}, at most {moved.max():.2f}; largest weight elsewhere in"
-          f" {elsewhere.mean():.0%} of rows; logits differ by {max(change for *_, change in results):.0e}")
-    assert max(change for *_, change in results) < 1e-3
+          f" {elsewhere.mean():.0%} of rows; logits differ by {max(change for *_, change in walks):.0e}")
+    assert max(change for *_, change in walks) < 1e-3
 
 # %% [markdown]
 # The logits agree to rounding: same output, other weights, whatever the maps show. But look how far one could go. In the
@@ -775,7 +777,8 @@ with house_style():
     figure = NotebookFigure(figsize=(9, 3.0), layout="constrained")
     axes = figure.subplots()
     for place, (kind, colour) in enumerate(zip(KINDS, ("#009E73", "#D55E00", "#0072B2"))):
-        axes.plot(100 * kept(results, kind), [2 - place + 0.3 * (n // 8 - 1) for n in range(8 * len(results))], "o", color=colour, alpha=0.7)
+        heights = [2 - place + 0.3 * (n // 8 - 1) for n in range(8 * len(results))]
+        axes.plot(100 * kept(results, kind), heights, "o", color=colour, alpha=0.7)
     axes.set_yticks([2, 1, 0], KINDS)
     axes.set(xlabel="predicted words that stay the same when one head's weights are made even (%)", ylim=(-0.6, 2.6))
     axes.axvline(100, color="#5f5f5f", linewidth=1)
