@@ -45,7 +45,7 @@ def test_a_choice_changes_the_picture(lab, lab_command, page, tmp_path):
                 timeout=20_000,
             )  # fmt: skip
             seen.append(picture.evaluate(source))
-        box = page.locator(".widget-combobox input").first
+        box = page.locator(".jp-OutputArea .jupyter-widgets input").first
         box.fill("a Zebra")
         box.press("Enter")
         page.get_by_text("no Zebra").wait_for(timeout=20_000)
