@@ -69,7 +69,7 @@ predict("10.c")
 # ## A model to look into
 #
 # A small translator, trained for 500 updates (13 seconds of a quiet core, twice that on a busy one). It is not good yet;
-# a recorded run below repeats the measurements with three seeds.
+# a recorded run below repeats the measurements with other seeds.
 
 # %% tags=["machine"]
 from utils.training.short import train_briefly
@@ -367,7 +367,7 @@ print("every trained head below same place:", bool((trained < same_place).all())
 figure
 
 # %% [markdown]
-# One model might be luck. The recorded run trained three seeds and measured each in the same way.
+# One model might be luck. The recorded run trained several seeds and measured each in the same way.
 
 # %%
 import json
@@ -391,7 +391,7 @@ if again:
 
 # %% [markdown]
 # **Verdict: holds here.** Nobody told the model which word comes from which, and all heads of the attention to the
-# source align words better than the best control, in all three seeds. Two limits. The rates are far from 0: a specialised
+# source align words better than the best control, in every seed. Two limits. The rates are far from 0: a specialised
 # aligner would do better, and a head has other things to do. And the alignment belongs to the row that *writes*: with
 # the wrong label the same heads are no better than random links.
 
@@ -483,7 +483,7 @@ with house_style():
     axes = figure.subplots()
     for place, key in enumerate(offsets):
         shares = [100 * share for share in columns_of(results)[key]]
-        label = "best head, three seeds" if place == 0 else None
+        label = "best head, one dot a seed" if place == 0 else None
         axes.plot([place] * len(shares), shares, "o", color="#0072B2", alpha=0.7, label=label)
     axes.hlines([100 * share for share in offsets.values()], [p - 0.35 for p in range(9)], [p + 0.35 for p in range(9)],
                 color="#D55E00", linewidth=2, label="best fixed offset")
@@ -492,7 +492,7 @@ with house_style():
     axes.legend(loc="upper center", ncols=2, bbox_to_anchor=(0.5, 1.14), frameon=False)
     figure.suptitle("Heads beat a fixed offset for the separable prefix; elsewhere hardly, or not at all", weight="bold")
 wins = [" ".join(key) for key in offsets if min(columns_of(results)[key]) > offsets[key]]
-print("best head above the best offset in all three seeds:", ", ".join(wins))
+print("best head above the best offset in every seed:", ", ".join(wins))
 for key in offsets:
     print(f"{' '.join(key):15} offset {offsets[key]:4.0%}   best head", *(f"{share:4.0%}" for share in columns_of(results)[key]))
 assert {"decoder prefix", "cross prefix"} <= set(wins)
@@ -600,7 +600,7 @@ print(f"{sum(loss < whole / 4 for loss in lost)} of 24 heads cost less than a qu
 assert sum(loss < whole / 4 for loss in lost) > 16
 
 # %% [markdown]
-# The recorded run did the same for its three models, on 500 sentences, and also the opposite: **all but one**, where a
+# The recorded run did the same for each of its models, on 500 sentences, and also the opposite: **all but one**, where a
 # single head of a layer is left.
 
 # %%
@@ -612,7 +612,7 @@ def drops(results, what):
 
 
 for what, words in (("without", "one head less"), ("alone", "one head left"), ("none", "no head left")):
-    print(f"{words}, BLEU lost (mean of three seeds; heads sorted within a layer)")
+    print(f"{words}, BLEU lost (mean over seeds; heads sorted within a layer)")
     for kind, lost in drops(results, what).items():
         for layer in range(2):
             line = lost[:, layer].sort(-1).values.mean(dim=0).tolist()
@@ -788,7 +788,7 @@ with house_style():
     axes.set(xlabel="predicted words that stay the same when one head's weights are made even (%)", ylim=(-0.6, 2.6))
     axes.axvline(100, color="#5f5f5f", linewidth=1)
     figure.suptitle("Flatten one head, and most predicted words stay", weight="bold")
-print("72 heads: three seeds; the three lines of dots in each kind are the seeds")
+print(f"{24 * len(results)} heads; the lines of dots in each kind are the {len(results)} seeds")
 figure
 
 # %% [markdown]

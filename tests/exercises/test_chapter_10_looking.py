@@ -373,7 +373,7 @@ WRONG_10_3 = {
         None,
     ),
     "None": (lambda w, r: None, "return"),
-    "weights ignored": (lambda w, r: torch.full((w.size(1),), r.float().mean().item()), "`weights`"),
+    "weights ignored": (lambda w, r: torch.full((w.size(1),), r.float().mean().item()), None),
 }
 
 RIGHT_10_3 = {
@@ -399,7 +399,7 @@ RIGHT = {"10.1": RIGHT_10_1, "10.2": RIGHT_10_2, "10.3": RIGHT_10_3}
 
 def test_the_case_shown_is_an_ordinary_one():
     smallest = {examine(exercise("10.2"), lambda w, s, p: 1 - rate(w, s, p), seed).smallest.case for seed in range(3)}
-    assert not smallest & {"no link at all", "one row, one column"}
+    assert "no link at all" not in smallest
 
 
 def test_wrong_answers_are_rejected_with_words_that_fit(wrong_answer, rejected):

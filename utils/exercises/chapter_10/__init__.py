@@ -44,7 +44,7 @@ QUESTIONS = (
             ),
             Option(
                 "About half.",
-                "More than that. The cell on pruning counts them, and the recorded run does so for three seeds.",
+                "More than that. The cell on pruning counts them, and the recorded run does so for other seeds.",
             ),
             Option(
                 "Most of them.",

@@ -42,7 +42,8 @@ def _rate_cases(generator: Generator) -> list[Case]:
     sure, possible = drawn_links(generator, 3, 5, 6)
     sure[1, 1:], possible[1, 1:] = False, False  # a sentence with few links weighs little
     weights = near(generator, possible)
-    weights[1, 0] = torch.where(possible[1, 0], 0.0, 1.0).softmax(dim=-1)  # and has them all wrong
+    drawn = torch.rand(6, generator=generator)
+    weights[1, 0] = torch.where(possible[1, 0], drawn - 5, drawn).softmax(dim=-1)  # and has them all wrong
     uneven = Case("sentences with many and with few links", (weights, sure, possible))
     sure, possible = drawn_links(generator, 5, 7)
     perfect = (torch.rand(5, 7, generator=generator) + 2 * possible + 2 * sure).softmax(dim=-1)
@@ -57,7 +58,7 @@ def _rate_cases(generator: Generator) -> list[Case]:
         case("two sentences, four heads' worth of maps", 2, 4, 5, 6),
         Case("every link right", (perfect, sure, possible), part=EDGE),
         Case("no link at all", (drawn_weights(generator, 3, 4), nothing, nothing), part=EDGE),
-        case("one row, one column", 1, 1, part=EDGE),
+        case("one row", 1, 4, part=EDGE),
     ]
 
 
