@@ -367,7 +367,7 @@ print("every trained head below same place:", bool((trained < same_place).all())
 figure
 
 # %% [markdown]
-# One model might be luck. The recorded run trained several seeds and measured each in the same way.
+# One model might be luck. The recorded run trained three seeds and measured each in the same way.
 
 # %%
 import json
@@ -379,7 +379,7 @@ aer = torch.tensor([result["rates"] for result in results])  # (seeds, layers, h
 for result, rates_of_seed in zip(results, aer):
     print(f"seed {result['seed']}: BLEU {result['bleu']:.1f}, AER {rates_of_seed.min():.2f} to {rates_of_seed.max():.2f}")
 print(f"{(aer < same_place).sum()} of {aer.numel()} heads align better than same place")
-assert (aer < same_place).all()
+assert (aer < same_place).sum() == aer.numel() - 1
 
 # %%
 again = False  # True repeats the recorded run: about 4 minutes on one CPU core
@@ -391,7 +391,7 @@ if again:
 
 # %% [markdown]
 # **Verdict: holds here.** Nobody told the model which word comes from which, and all heads of the attention to the
-# source align words better than the best control, in every seed. Two limits. The rates are far from 0: a specialised
+# source but one, in three seeds, align words better than the best control. Two limits. The rates are far from 0: a specialised
 # aligner would do better, and a head has other things to do. And the alignment belongs to the row that *writes*: with
 # the wrong label the same heads are no better than random links.
 
@@ -495,17 +495,17 @@ wins = [" ".join(key) for key in offsets if min(columns_of(results)[key]) > offs
 print("best head above the best offset in every seed:", ", ".join(wins))
 for key in offsets:
     print(f"{' '.join(key):15} offset {offsets[key]:4.0%}   best head", *(f"{share:4.0%}" for share in columns_of(results)[key]))
-assert {"decoder prefix", "cross prefix"} <= set(wins)
+assert wins == ["decoder prefix", "cross prefix"]
 figure
 
 # %% [markdown]
 # **Verdict: holds for the separable prefix, and for little else.** Before a prefix is written, one head of the attention
 # to the source points at the English verb in about nine of ten rows, and one of the decoder's own heads at the German
 # verb, in every seed far more often than any fixed offset. For article and noun the best head is somewhere around the
-# offset, above it by much in one seed and by next to nothing in another. Between subject and verb, and between an English
-# particle and its verb, no head beats the offset in any seed: the partner nearly always stands in the next place, and
-# our heads do not even look there reliably. A picture of one sentence in which a head links a subject to its verb could
-# have been found, and would have proved nothing.
+# offset, above it by much in one seed and below it in another. Between subject and verb the decoder's best head is level
+# with "one word back", and the heads of the encoder and of *cross* find next to nothing; an English particle's verb
+# stands one place before it, and no head looks there reliably. A picture of one sentence in which a head links a
+# subject to its verb could have been found, and would have proved nothing.
 #
 # > **Note.** The prefix is the case in which a word can be written right only by looking far away: which prefix it is
 # > hangs on a verb that stands several words back. The English verb itself says what number and person its subject
@@ -638,6 +638,8 @@ one_less = torch.stack(list(drops(results, "without").values()))  # (kinds, seed
 bleu = torch.tensor([result["bleu"] for result in results])[:, None, None]
 print(f"one head less: {(one_less < bleu / 4).sum()} of {one_less.numel()} cost less than a quarter of the BLEU")
 print(f"               {(one_less < bleu / 20).sum()} of {one_less.numel()} cost less than a twentieth")
+print(f"no head left in an encoder layer: at most {drops(results, 'none')['encoder'].max():.1f} points lost")
+assert drops(results, "none")["encoder"].max() < 8 and (one_less < bleu / 4).float().mean() > 0.8
 figure
 
 # %% [markdown]
@@ -645,8 +647,8 @@ figure
 # make each of them necessary: its three neighbours and the residual connection carry most of it. The exception is the
 # decoder's first look at its own words: there one head less costs more than anywhere else, and a single head left is
 # hardly better than none. And here is a surprise: **without any
-# self-attention in an encoder layer** the translator loses only a few points. At this size and after 500 updates the
-# encoder hardly uses what words tell each other; the decoder asks each source word directly. (A better trained model,
+# self-attention in an encoder layer** the translator loses less than 8 BLEU points in each seed. At this size and after 500 updates the
+# encoder makes little use of what words tell each other; the decoder asks each source word directly. (A better trained model,
 # and longer sentences, need not be like this.)
 
 # %% [markdown]
@@ -786,15 +788,18 @@ with house_style():
         axes.plot(100 * kept(results, kind), heights, "o", color=colour, alpha=0.7)
     axes.set_yticks([2, 1, 0], KINDS)
     axes.set(xlabel="predicted words that stay the same when one head's weights are made even (%)", ylim=(-0.6, 2.6))
-    axes.axvline(100, color="#5f5f5f", linewidth=1)
+    axes.axvline(90, color="#5f5f5f", linewidth=1, linestyle="--")
     figure.suptitle("Flatten one head, and most predicted words stay", weight="bold")
 print(f"{24 * len(results)} heads; the lines of dots in each kind are the {len(results)} seeds")
+tenth = sum(int((kept(results, kind) > 0.9).sum()) for kind in KINDS)
+print(f"{tenth} heads keep more than nine words of ten (dashed line)")
+assert tenth > 0.8 * 24 * len(results)
 figure
 
 # %% [markdown]
 # **Verdict: the weights of one head are not the reason for the word.** Here the weights are replaced by the least telling
-# ones, and in most heads nine words of ten or more stay as they were; the heads of the decoder's first layer, which pruning also
-# hurt most, are the exception. The map of such a head is
+# ones, and in most heads nine words of ten or more stay as they were. The exceptions are heads of the decoder's first layer, where
+# pruning hurt most as well. The map of such a head is
 # not wrong: it says truly where the head looks. But "because it looked there" is a claim about what would have happened
 # otherwise, and otherwise mostly the same happens. What does follow: look at **what changes when you change
 # something** (BLEU without a head, words under other weights), and take maps as a place to form a guess.
@@ -864,8 +869,8 @@ print("AER by contributions", [round(rate, 2) for rate in totals[1].flatten().to
 #
 # * A hook takes the maps out of any model. Rows are queries; in the decoder and in *cross* they bear the words being
 #   written, and with the wrong label the best head looks like a random one.
-# * Nobody teaches alignment, and all heads of the attention to the source align better than "same place".
-# * Heads find the verb of a separable prefix far beyond any fixed offset; between subject and verb none of ours does.
+# * Nobody teaches alignment, and nearly all heads of the attention to the source align better than "same place".
+# * Heads find the verb of a separable prefix far beyond any fixed offset; between subject and verb ours do no better than one.
 # * Outside the decoder's first layer one head can go at little cost. All heads of a layer of the decoder cannot; those of
 #   an encoder layer here almost can.
 # * Weights are not explanations: in most heads even weights change few words. A sharp map is fixed by its output; that
