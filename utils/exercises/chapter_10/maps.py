@@ -21,14 +21,11 @@ def _cases(generator: Generator) -> list[Case]:
         case("the attention to the source", "cross", [4, 4], [3, 3]),
         case("the encoder", "encoder", [4, 4], [3, 3]),
         case("the decoder's self-attention", "decoder", [4, 4], [3, 3]),
-        case("source and target of equal length, cross", "cross", [4], [4]),
         case("source and target of equal length, decoder", "decoder", [4], [4]),
         case("three layers, four heads, encoder", "encoder", [5], [4], 3, 4),
         case("padding in the source", "cross", [5, 2], [3, 3], part=MASK),
         case("a model in training mode, with dropout", "cross", [4, 4], [3, 3], training=True, dropout=0.4),
-        case("the decoder in training mode, with dropout", "decoder", [4], [5], training=True, dropout=0.4),
         case("one layer, one head, one word", "encoder", [1], [1], 1, 1, part=EDGE),
-        case("one layer, the decoder", "decoder", [3], [2], 1, part=EDGE),
     ]
 
 
