@@ -96,3 +96,10 @@ def test_outputs_that_may_not_be_stored(output, words):
 
 def test_other_outputs_may():
     assert fault([{"output_type": "stream", "name": "stdout", "text": "12"}], ["/home/me"]) is None
+
+
+def test_a_widget_with_a_picture_is_stored_as_the_picture():
+    shown = {"application/vnd.jupyter.widget-view+json": {"model_id": "1"}, "image/png": "", "text/plain": "a head"}
+    output = {"output_type": "execute_result", "data": shown, "metadata": {}}
+    assert fault([output], []) is None
+    assert set(normalised([output], 1)[0]["data"]) == {"image/png", "text/plain"}

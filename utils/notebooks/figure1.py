@@ -55,6 +55,7 @@ LIT_IN = {
     "07": ("embedding", "positions", "attention", "norm", "feed-forward", "cross-attention", "output", "stack"),
     "08": ("output",),
     "09": ("attention", "cross-attention"),
+    "10": ("attention", "cross-attention"),
 }
 
 

@@ -11,7 +11,7 @@ VOLATILE_CHUNKS = (b"tEXt", b"zTXt", b"iTXt", b"tIME")  # Matplotlib's version a
 ADDRESS = re.compile(r"\bat 0x[0-9a-f]{6,16}\b")
 SVG_ID = re.compile(r'(?<=["#])([pm])([0-9a-f]{10})(?=[")])')
 REFUSED = "✗"  # how the text of a check that does not pass begins
-WIDGET = "application/vnd.jupyter.widget-view+json"
+WIDGET, PICTURE = "application/vnd.jupyter.widget-view+json", "image/png"
 
 
 def sanitised(text: str) -> str:
@@ -41,6 +41,8 @@ def normalised(outputs: list[dict], execution_count: int) -> list[dict]:
             result.append({"output_type": kind, "ename": name, "evalue": value, "traceback": [f"{name}: {value}"]})
         else:
             data = {mime: _normalised_data(mime, value) for mime, value in output["data"].items()}
+            if PICTURE in data:
+                data.pop(WIDGET, None)  # the picture stands there where no kernel runs
             kept = {"output_type": kind, "data": data, "metadata": dict(output.get("metadata", {}))}
             result.append(kept | ({"execution_count": execution_count} if kind == "execute_result" else {}))
     for output in result:
@@ -50,7 +52,7 @@ def normalised(outputs: list[dict], execution_count: int) -> list[dict]:
 
 
 def _normalised_data(mime: str, value):
-    if mime == "image/png":
+    if mime == PICTURE:
         return plain_png(value)
     return sanitised(value) if isinstance(value, str) else value
 
@@ -77,8 +79,8 @@ def fault(outputs: list[dict], private: list[str]) -> str | None:
         texts += [value for value in output.get("data", {}).values() if isinstance(value, str)]
         if output["output_type"] == "stream" and output["name"] == "stderr":
             return f"it writes to stderr: {_first_line(output['text'])!r}; mend the warning, or print to stdout."
-        if WIDGET in output.get("data", {}):
-            return "it shows a widget, which cannot be stored: print, or draw a figure."
+        if WIDGET in output.get("data", {}) and PICTURE not in output["data"]:
+            return "it shows a widget, which cannot be stored: give it a picture beside it, print, or draw a figure."
         for path in private:
             if any(path in text for text in texts):
                 return f"it shows a path of this machine, {path}: shorten it."
