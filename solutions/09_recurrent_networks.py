@@ -604,10 +604,10 @@ assert min(of_seeds("GRU, attention", "bleu_long")) > max(of_seeds("Transformer"
 #
 # **Verdict on fewer updates and less time: holds by a little, and not safely.** Of nine pairs of one seed and one loss,
 # the Transformer needs fewer updates than the GRU in four, by one or two readings, and as many in five. In CPU seconds
-# it is ahead in all nine: the GRU takes 12 to 36 % longer, not much more than the seconds are good to. The LSTM and the plain network
-# need more updates in every pair, or do not get there. This is no other order of magnitude; Table 2 of the paper, about
-# models two hundred times as large, puts the base model's training cost for English to German at a sixth to a seventh
-# of that of the recurrent ones.
+# it is ahead in all nine: the GRU takes 12 to 36 % longer, not much more than the seconds are good to. The LSTM and the
+# plain network need more updates in every pair, or do not get there. This is no other order of magnitude; Table 2 of
+# the paper, about models two hundred times as large, puts the base model's training cost for English to German at a
+# sixth to a seventh of that of the recurrent ones.
 #
 # What this does not say: how large models end after long trainings. These are 500 updates with short sentences; and for
 # each recurrent model the best of the three rates was the highest, so a still higher one might serve it better, here
@@ -716,12 +716,13 @@ for kind, label in KINDS.items():
 # %% [markdown]
 # **Verdict: holds for the prefix, and for agreement with less certainty.** With each seed the Transformer is ahead of
 # the GRU with attention. In the prefix its weakest training is ahead of the GRU's best, which from four words on does
-# worse than a guess that knows the verb; in agreement these two are level. The control says that it is no general advantage: over all other words of the same sentences the two are close,
-# and in the longest sentences the GRU is ahead. Nor is the Transformer immune: it too loses with distance, already
-# within what the training has shown, and from distance 8 (agreement) and 12 (prefix) on the sentences are on average
-# longer than any in training, so that length has its part in it. Attention does much of the work for the GRU as well: it
-# can look up the source, where *close* stands as one word and a present tense shows its number. Without it the GRU is
-# near a guess in agreement as soon as one word stands in between.
+# worse than a guess that knows the verb; in agreement these two are level. The control says that it is no general
+# advantage: over all other words of the same sentences the two are close, and in the longest sentences the GRU is
+# ahead. Nor is the Transformer immune: it too loses with distance, already within what the training has shown, and from
+# distance 8 (agreement) and 12 (prefix) on the sentences are on average longer than any in training, so that length has
+# its part in it. Attention does much of the work for the GRU as well: it can look up the source, where *close* stands
+# as one word and a present tense shows its number. Without it the GRU is near a guess in agreement as soon as one word
+# stands in between.
 #
 # > **Since 2017.** Tang et al. (2018) asked the same of large models, and found *no* lead of self-attention over
 # > recurrent networks in agreement over long distances. Ours is a result about small models after short trainings.
@@ -792,8 +793,8 @@ assert all(fresh[kind][20] < 1e-3 < 0.1 < fresh["Transformer"].min() for kind in
 
 # %% [markdown]
 # Fresh gates do not help much: at initialisation a gate is about half open, so at each step about half of the old state
-# stays, and half of a half of a half is soon nothing, only later than with the plain network. Gates are a *possibility* of the
-# factor 1.
+# stays, and half of a half of a half is soon nothing, only later than with the plain network. Gates are a *possibility*
+# of the factor 1.
 #
 # And exploding? PyTorch's starting weights are small. The plain network again, its U multiplied by 1 to 4:
 
@@ -1219,11 +1220,10 @@ growth = {name: [more / less for less, more in zip(counts, counts[1:])] for name
 assert 2.5 < growth["self-attention"][0] < 3.2 and growth["self-attention"][-1] > 3.7 and set(growth["GRU"]) == {2.0}
 
 # %% [markdown]
-# **Verdict: quadratic, once texts are long.** Four heads keep 4 n² weights, and the rest grows with n. (That is so where
-# the weights are kept, as in this course's attention; more under "Since 2017".) The GRU's memory
-# doubles with each doubling. Then generation. Here both write 128 words, greedily, from untrained models of equal size
-# (what they write is nonsense, what it costs is not), with the cache of chapter 08. Counted: multiplications for each
-# word.
+# **Verdict: quadratic, once texts are long.** Four heads keep 4 n² weights, and the rest grows with n. (That is so
+# where the weights are kept, as in this course's attention; more under "Since 2017".) The GRU's memory doubles with
+# each doubling. Then generation. Here both write 128 words, greedily, from untrained models of equal size (what they
+# write is nonsense, what it costs is not), with the cache of chapter 08. Counted: multiplications for each word.
 
 # %%
 from utils.transformer import BEGIN
@@ -1315,8 +1315,8 @@ check("9.7", window_mask)
 hint("9.7")
 
 # %% [markdown]
-# **Memory.** FlashAttention (2022) works through the weights in blocks, keeps none of them, and computes them again in the
-# backward pass. Memory then grows with n; the work is still n².
+# **Memory.** FlashAttention (2022) works through the weights in blocks, keeps none of them, and computes them again in
+# the backward pass. Memory then grows with n; the work is still n².
 #
 # **Recurrences without the wait.** What makes a recurrence wait is the tanh around it. Leave it out, and let the gates
 # depend on the words alone: h_t = a_t · h_{t−1} + b_t. Two such steps in a row are again one, (a, b) then (a′, b′) =
