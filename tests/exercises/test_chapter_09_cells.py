@@ -86,7 +86,13 @@ def by_lstm(h, i, s):
     return z * h + r * torch.tanh(i[2] + s[2])
 
 
+def kept_detached(h, i, s):
+    r, z = gated(i, s)
+    return (1 - z) * torch.tanh(i[2] + r * s[2]) + z * h.detach()
+
+
 WRONG_9_1 = {
+    "old state detached": (made(kept_detached), "gradient of `state`"),
     "blocks one place on": (made(update_first_block), None),
     "added to the state": (made(state_added), None),
     "one gate for both": (made(one_gate_for_both), None),
@@ -259,7 +265,35 @@ def cut_between(cell, inputs, real, state):
     return states.detach(), last.detach()
 
 
+def cut_to_the_longest(cell, inputs, real, state):
+    """Leaves out columns in which nobody has a word."""
+    length = int(real.sum(1).max())
+    return read_sequence(cell, inputs[:, :length], real[:, :length], state)
+
+
+def ends_at_first_padding(cell, inputs, real, state):
+    return read_sequence(cell, inputs, real.long().cumprod(1).bool(), state)
+
+
+def cut_at_each_step(cell, inputs, real, state):
+    states = []
+    for t in range(inputs.size(1)):
+        state = torch.where(real[:, t, None], cell(inputs[:, t], state.detach()), state)
+        states.append(state)
+    return torch.stack(states, 1), state
+
+
+def last_by_count(cell, inputs, real, state):
+    """Takes the state after as many positions as there are words."""
+    states, _ = read_sequence(cell, inputs, real, state)
+    return states, states[torch.arange(len(states)), real.sum(1).clamp(min=1) - 1]
+
+
 WRONG_9_2 = {
+    "cut to the longest": (cut_to_the_longest, "shape"),
+    "ends at the first padding": (ends_at_first_padding, "in front of words"),
+    "cut at each step": (cut_at_each_step, "gradient"),
+    "last by count": (last_by_count, "in front of words"),
     "stops at the shortest": (stops_at_shortest, None),
     "all wait for none": (any_real, None),
     "mask one late": (one_late, None),
@@ -334,7 +368,19 @@ def recursive(cell, inputs, real, state):
     return torch.cat([first, rest], 1), last
 
 
+def moved_and_back(cell, inputs, real, state):
+    """Words to the front, states back to where the words stand."""
+    order = (~real).long().argsort(dim=1, stable=True)
+    words, states = inputs.gather(1, order[..., None].expand_as(inputs)), [state]
+    for word in words.unbind(1):
+        states.append(cell(word, states[-1]))
+    read = real.long().cumsum(1)[..., None].expand(-1, -1, state.size(1))  # how many words by then
+    found = torch.stack(states, 1).gather(1, read)
+    return found, found[:, -1]
+
+
 RIGHT_9_2 = {
+    "moved to the front and back": moved_and_back,
     "by a factor": by_factor,
     "sentence after sentence": sentence_after_sentence,
     "filled in": filled_in,

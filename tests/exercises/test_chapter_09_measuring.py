@@ -203,7 +203,12 @@ def width_exchanged(layer, n, d, window):
     return layer_cost(layer, max(d, 2), n, window)
 
 
+def keys_that_exist(work, steps, path, layer, n, d, window):
+    return (2 * n * min(n, window) * d + 4 * n * d * d if layer == "restricted" else work), steps, path
+
+
 WRONG_9_6 = {
+    "no more keys than positions": (changed(keys_that_exist), "outside the text"),
     "with the softmax": (changed(with_softmax), None),
     "with biases": (changed(with_biases), None),
     "fewer keys at the edges": (changed(edges_left_out), None),

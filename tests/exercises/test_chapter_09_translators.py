@@ -7,7 +7,7 @@ import torch
 from torch import nn
 
 from utils.exercises.chapter_09.references import RecurrentPair, attentive_step, read_sequence
-from utils.transformer import PADDING
+from utils.transformer import END, PADDING
 
 # 9.3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -108,7 +108,29 @@ class OwnParts(Kept):
         return self.output(self.write(target, self.summary(source)))
 
 
+def unknown_as_padding(self, source, target):
+    real = source > PADDING + 1
+    return self.output(
+        self.write(target, read_sequence(self.encoder, self.embedding(source), real, self.zeros(source))[1])
+    )
+
+
+def unknown_target_skipped(self, source, target):
+    states, _ = read_sequence(self.decoder, self.embedding(target), target != 1, self.summary(source))
+    return self.output(states)
+
+
+def end_not_read(self, source, target):
+    real = (source != PADDING) & (source != END)
+    return self.output(
+        self.write(target, read_sequence(self.encoder, self.embedding(source), real, self.zeros(source))[1])
+    )
+
+
 WRONG_9_3 = {
+    "unknown words as padding": (kept(unknown_as_padding), "unknown"),
+    "unknown target words skipped": (kept(unknown_target_skipped), "unknown"),
+    "END not read": (kept(end_not_read), None),
     "starts from ones": (kept(starts_from_ones), None),
     "the summary at every step": (kept(summary_at_every_step), None),
     "the summary added": (kept(summary_added), None),

@@ -114,6 +114,12 @@ def _sequence_cases(generator: Generator) -> list[Case]:
         Case("float64", drawn(_lengths(4, 4, 3), dtype=torch.float64), part=MASK, traits=(PADDED,)),
         Case("gradients", drawn(_lengths(4, 4, 2)), gradients=True, traits=(PADDED,)),
         Case("width and d_hidden equal", drawn(_lengths(4, 4, 4), width=4)),
+        Case(
+            "columns of padding alone",
+            drawn(_lengths(5, 3, 2)),
+            part=MASK,
+            traits=(PADDED, "a whole column is padding"),
+        ),
         Case("padding that holds large numbers", loud, part=MASK, traits=(PADDED,)),
         Case("padding in front", drawn(in_front), part=EDGE, traits=(PADDED, "padding stands in front of words")),
         Case("padding in between", drawn(holes), part=EDGE, traits=(PADDED, "padding stands in front of words")),

@@ -6,11 +6,12 @@ from torch import Generator, Tensor
 from utils.exercises.chapter_06.references import shift_right
 from utils.exercises.chapter_09.pieces import additive, gru_cell, pair_pieces, words
 from utils.exercises.chapter_09.references import RecurrentPair, attentive_step
-from utils.exercises.chapter_09.words import EDGE, MASK, PADDED
+from utils.exercises.chapter_09.words import EDGE, MASK, PADDED, STRANGE
 from utils.exercises.chapter_09.wrong_translators import ATTENTIVE_STEP, PAIR
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
 from utils.exercises.judging import close
+from utils.transformer.masks import UNKNOWN
 
 # 9.3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -25,6 +26,9 @@ def _target(generator: Generator, *lengths: int) -> Tensor:
 
 def _pair_cases(generator: Generator) -> list[Case]:
     pieces, square = pair_pieces(generator), pair_pieces(generator, d_model=6)
+    unknown = words(generator, 4, 4), _target(generator, 4, 4)
+    for ids in unknown:
+        ids[:, 1] = UNKNOWN
 
     def source(*lengths: int) -> Tensor:
         return words(generator, *lengths)
@@ -39,6 +43,7 @@ def _pair_cases(generator: Generator) -> list[Case]:
         _case("a shorter source", pieces, source(3), target(5)),
         _case("d_model and d_hidden equal", square, source(3, 3), target(4, 4)),
         _case("padding in the source", pieces, source(5, 2), target(4, 4), part=MASK, traits=(PADDED,)),
+        _case("an unknown word on both sides", pieces, *unknown, part=MASK, traits=(STRANGE,)),
         _case("three lengths", pieces, source(2, 5, 3), target(3, 3, 3), part=MASK, traits=(PADDED,)),
         _case("training mode", pieces, source(4, 2), target(4, 4), part=MASK, training=True, traits=(PADDED,)),
         Case("gradients", (source(4, 2), target(3, 3)), build=pieces, own_weights=True, gradients=True,

@@ -194,6 +194,12 @@ LAYER_COST = (
         "You count one product of n² · d. There are two: queries with keys, and weights with values.",
     ),
     Misconception(
+        "no more keys than there are",
+        only("restricted", index=0, wrong=lambda n, d, w, right: 2 * n * min(n, w) * d + 4 * n * d * d),
+        "Where the window is wider than the text you count n keys. Places of the window outside the text are counted "
+        "too, as at the edges: `window` for each query.",
+    ),
+    Misconception(
         "restricted meets all keys",
         only("restricted", index=0, wrong=lambda n, d, w, right: 2 * n * n * d + 4 * n * d * d),
         "Your restricted attention meets all n keys. Each query meets `window` of them: 2 · n · window · d.",
