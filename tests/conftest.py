@@ -14,6 +14,15 @@ hypothesis.settings.register_profile("course", deadline=None, derandomize=True)
 hypothesis.settings.load_profile("course")
 
 
+LONG_FILES = ("browser/test_chapters.py", "test_notebooks.py", "grading/test_outputs.py", "grading/test_hostile.py")
+
+
+def pytest_collection_modifyitems(items):
+    """Files of few long tests come first, so that the last minutes are shared by both processes."""
+    long = {name: place for place, name in enumerate(LONG_FILES)}
+    items.sort(key=lambda item: next((long[name] for name in long if str(item.path).endswith(name)), len(long)))
+
+
 @pytest.fixture(autouse=True)
 def seed() -> int:
     """Every test starts from the same random state."""

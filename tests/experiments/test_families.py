@@ -68,7 +68,9 @@ def test_all_families_have_the_same_size():
 def test_the_experiment_writes_what_it_found(tmp_path, monkeypatch, capsys):
     out = tmp_path / "found.json"
     monkeypatch.setattr("sys.argv", ["families", "--out", str(out), "--seeds", "1", "--updates", "2"])
-    monkeypatch.setattr(families, "SETTINGS", {**families.SETTINGS, "d_model": 16, "d_ff": 16, "batch_tokens": 64})
+    monkeypatch.setattr(
+        families, "SETTINGS", {**families.SETTINGS, "d_model": 16, "d_ff": 16, "batch_tokens": 64, "layers": 1}
+    )
     families.main()
     record = json.loads(out.read_text(encoding="utf-8"))
     assert [result["family"] for result in record["results"]] == list(FAMILIES)

@@ -55,7 +55,7 @@ CHECKLIST: dict[str, tuple[str, ...]] = {
     "truncated JSON": ("reading: cut off",),
     "merge conflict": ("reading: a merge conflict", "a marker of a merge in a cell"),
     "empty file": ("reading: empty", "reading: blank"),
-    "another chapter's notebook": ("collect: later_08.ipynb", "an exercise of another chapter with a right answer"),
+    "another chapter's notebook": ("collect: later_88.ipynb", "an exercise of another chapter with a right answer"),
     "an old release": ("right: an old release",),
     "a link to elsewhere": ("collect: link_03.ipynb",),
     "names with spaces, umlauts, commas": ("collect: Jörg Müßig, Dr_03.ipynb",),

@@ -87,13 +87,13 @@ def test_resubmissions_and_doubles(tmp_path):
 
 def test_everything_that_is_not_graded_is_listed_with_its_reason(tmp_path):
     other_course = {"cells": [own_cell("x = 1")], "metadata": {}, "nbformat": 4, "nbformat_minor": 5}
-    later = as_text(handed_out()).replace("Exercise 3.", "Exercise 8.").replace("exercise-3_", "exercise-8_")
-    later = later.replace('"exercise": "3.', '"exercise": "8.').replace('"chapter": "03"', '"chapter": "08"')
+    later = as_text(handed_out()).replace("Exercise 3.", "Exercise 88.").replace("exercise-3_", "exercise-88_")
+    later = later.replace('"exercise": "3.', '"exercise": "88.').replace('"chapter": "03"', '"chapter": "88"')
     write(
         tmp_path,
         **{
             "cut_03.ipynb": SOLVED[:4000], "empty_03.ipynb": "", "foreign_03.ipynb": as_text(other_course),
-            "later_08.ipynb": later, f"{SLUG}.ipynb": SOLVED, "report.pdf": "x", "ok_03.ipynb": HALF,
+            "later_88.ipynb": later, f"{SLUG}.ipynb": SOLVED, "report.pdf": "x", "ok_03.ipynb": HALF,
             ".ipynb_checkpoints/ok_03-checkpoint.ipynb": HALF,
         },
     )  # fmt: skip
@@ -110,7 +110,7 @@ def test_everything_that_is_not_graded_is_listed_with_its_reason(tmp_path):
     why = {entry.file: entry.why for entry in found.listed}
     words = {
         "cut_03.ipynb": "cut off", "empty_03.ipynb": "empty", "foreign_03.ipynb": "no exercise of this course",
-        "later_08.ipynb": "chapter 08", f"{SLUG}.ipynb": "Whose it is", "report.pdf": "no notebook",
+        "later_88.ipynb": "chapter 88", f"{SLUG}.ipynb": "Whose it is", "report.pdf": "no notebook",
         ".ipynb_checkpoints/ok_03-checkpoint.ipynb": "left behind", "link_03.ipynb": "outside", "linked folder": "link",
         "evil.zip/escaped_03.ipynb": "points out of it", "evil.zip/absolute_03.ipynb": "points out of it",
         "evil.zip/link_03.ipynb": "link", "broken.zip": "damaged",
