@@ -243,7 +243,7 @@ def places(group, number):
 
 
 def source_tokens(group, number):
-    counts = [int((source != PADDING).sum()) + 1 for source, _, _ in group]
+    counts = [int((source != PADDING).sum()) for source, _, _ in group]
     return counts[number] / sum(counts)
 
 
@@ -278,7 +278,7 @@ def halved(model, optimiser, number):
 WRONG_7_4 = {
     "by sentences": (accumulating(sentences), "sentences"),
     "by places, padding too": (accumulating(places), "count padding"),
-    "by source tokens": (accumulating(source_tokens), None),
+    "by source tokens": (accumulating(source_tokens), "sources"),
     "the batches joined": (one_batch_of_all, None),
     "one rate for all": (same_rate, "that it came with"),
     "batches emptied": (batches_emptied, "several times"),
