@@ -156,6 +156,7 @@ WRONG_7_6 = {
     ),
     "a tolerance": (lambda losses, patience: early_stop([round(loss, 0) for loss in losses if loss == loss], patience),
                     None),
+    "rounded to tenths": (lambda losses, patience: early_stop([round(loss, 1) for loss in losses], patience), None),
     "stops at NaN": (
         lambda losses, patience: early_stop(losses, patience) if all(x == x for x in losses) else (
             early_stop(losses, patience)[0], [x == x for x in losses].index(False)), None,

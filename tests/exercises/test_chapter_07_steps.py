@@ -243,7 +243,7 @@ def places(group, number):
 
 
 def source_tokens(group, number):
-    counts = [int((source != PADDING).sum()) + 1 for source, _, _ in group]
+    counts = [int((source != PADDING).sum()) for source, _, _ in group]
     return counts[number] / sum(counts)
 
 
@@ -276,15 +276,15 @@ def halved(model, optimiser, number):
 
 
 WRONG_7_4 = {
-    "by sentences": (accumulating(sentences), None),
-    "by places, padding too": (accumulating(places), None),
-    "by source tokens": (accumulating(source_tokens), None),
+    "by sentences": (accumulating(sentences), "sentences"),
+    "by places, padding too": (accumulating(places), "count padding"),
+    "by source tokens": (accumulating(source_tokens), "sources"),
     "the batches joined": (one_batch_of_all, None),
-    "one rate for all": (same_rate, None),
-    "batches emptied": (batches_emptied, "changes its input"),
+    "one rate for all": (same_rate, "that it came with"),
+    "batches emptied": (batches_emptied, "several times"),
     "from the last to the first": (reversed_groups, None),
     "halved after each batch": (accumulating(between=halved), None),
-    "not smoothed": (accumulating(smoothing=0.0), None),
+    "not smoothed": (accumulating(smoothing=0.0), "plain cross-entropy"),
     "the last loss only": (accumulating(told=lambda losses, parts: losses[-1]), "list"),
     "the parts of the last group": (accumulating(told=lambda losses, parts: parts), None),
     "the whole mean": (accumulating(told=lambda losses, parts: [sum(losses) / len(losses)] * len(losses)), None),

@@ -67,13 +67,15 @@ def _stop_cases(generator: Generator) -> list[Case]:
             ([high, low, low + 0.4, low + 0.3, low + 0.2, low + 0.1, low + 0.05, 0.5], 3),
         ),
         Case("patience 1", ([high, low, 3.0, 2.0, 2.5, 2.4, 2.3, 1.0], 1)),
+        Case("small gains", ([high, low, low - 0.002, low - 0.003, low - 0.004, low, high, 1.0], 2),
+             traits=("gains are small",)),
         Case("it never comes to that", ([high, low, low + 1, 3.0, 2.0], 2)),
         Case("several pauses", ([high, low, low + 1, 3.0, 3.5, 2.0, 2.5, 2.2, 1.0, 1.5, 1.2, 1.1, 1.3, 1.4, 0.1], 3)),
         Case("the first stays the best", ([low, high, high, high, high, high, 1.0], 3)),
         Case("a tie", ([high, low, low, low, high, high, 1.0], 2), part=EDGE, traits=("two losses are equal",)),
         Case("no early stopping", ([high, low, high, high, high, high], 0), part=EDGE, traits=("patience is 0",)),
         Case("NaN", ([high, low, nan, nan, high, high, 1.0], 2), part=EDGE, traits=("a loss is NaN",)),
-    ]
+    ]  # fmt: skip
 
 
 STOPPING = Exercise(

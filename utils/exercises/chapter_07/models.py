@@ -55,7 +55,8 @@ def batch(generator: Generator, lengths: list[int], longest: int | None = None) 
     words = torch.randint(END + 1, VOCABULARY, (2, len(lengths), longest), generator=generator)
     places, ends = torch.arange(longest), torch.tensor(lengths)[:, None]
     wanted = words[0].masked_fill(places == ends - 1, END).masked_fill(places >= ends, PADDING)
-    source = words[1].masked_fill(places == ends - 1, END).masked_fill(places >= ends, PADDING)
+    last = longest - ends  # sources have other lengths than their targets: short beside long
+    source = words[1].masked_fill(places == last, END).masked_fill(places > last, PADDING)
     begin = torch.full((len(lengths), 1), BEGIN)
     decoder_input = torch.cat([begin, wanted[:, :-1]], dim=1)
     return source, decoder_input.masked_fill(decoder_input == END, PADDING), wanted

@@ -85,6 +85,8 @@ def _accumulation_cases(generator: Generator) -> list[Case]:
         case("six batches, two updates", [[2], [4], [1, 1], [3], [2, 2], [1]], 3, d_model=9, **uneven),
         case("Adam", [[3, 2], [1], [2], [4, 4]], 2, make=adam, **uneven),
         case("momentum", [[3], [1], [2], [4, 4]], 2, make=lambda m: sgd(m, 0.9), **uneven),
+        case("momentum, called twice", [[3], [1], [2], [4, 4]], 2, make=lambda m: sgd(m, 0.9), times=2,
+             traits=(UNEVEN, TWICE)),
         case("batches of equal size", [[2, 2], [3, 1], [4], [1, 3]], 2),
         case("with dropout", [[3, 2], [1], [2], [4]], 2, dropout=0.4, traits=(UNEVEN, EVALUATION)),
         case("one batch an update", [[3, 2], [1], [2]], 1, part=EDGE, traits=("accumulate is 1",)),

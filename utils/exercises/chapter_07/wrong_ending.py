@@ -159,6 +159,11 @@ STOPS = (
         "You count an equal loss as a gain. Asked for is a loss *below* the best so far.",
     ),
     Misconception(
+        "a gain must be large",
+        stop_with(better=lambda loss, best, before: loss < best - 0.01),
+        "You ask for a gain of some size. Here every loss below the best so far is one, however small the gain.",
+    ),
+    Misconception(
         "a glance at what was never trained",
         stop_with(told=lambda losses, best, stop, patience: (lowest(losses), stop)),
         "Your best is the best of the whole list. What comes after the stop was never trained, so it cannot be chosen.",
