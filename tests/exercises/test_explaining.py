@@ -181,3 +181,13 @@ def test_what_comes_into_being_on_the_way_is_judged(made, observe):
     assert examine(exercise, by_row).passed
     report = examine(exercise, all_pairs)
     assert [item.passed for item in report.items] == [True, False]
+
+
+def test_one_wrong_number_is_not_called_a_multiple(explained):
+    assert "times the expected one" not in explained(wrong_at(1, by=0.5)).explanation
+    assert "times the expected one" in explained(lambda x: 6 * x).explanation
+
+
+def test_a_loss_is_one_thing(made):
+    declared = made(doubled, cases=lambda g: [Case("one", (normal(g, 3),))], returns=("loss",))
+    assert "Your loss is not the expected numbers" in examine(declared, lambda x: 2 * x + 1, 0).message

@@ -180,6 +180,8 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
     for name, parts in _each_part(exercise, pairs):
         if not all(w.is_floating_point() and g.shape == w.shape and bool(g.isfinite().all()) for w, g in parts):
             continue
+        if sum(want.numel() for want, _ in parts) < 2:  # any one number is some factor times another
+            continue
         parts = [(want.detach(), got.detach()) for want, got in parts]  # what a module gives carries a graph
         factors = [(got.double() * want.double()).sum() / want.double().square().sum() for want, got in parts]
         factored = zip(parts, factors, strict=True)

@@ -248,7 +248,8 @@ PLURAL = {"has": "have", "is": "are", "lies": "lie", "contains": "contain", "com
 
 def _verb(name: str, singular: str) -> str:
     """The verb that goes with a part's name: "Your weights have", "Your output has"."""
-    return PLURAL[singular] if name.endswith("s") else singular
+    plural = name.endswith("s") and not name.endswith("ss")  # "Your loss is"
+    return PLURAL[singular] if plural else singular
 
 
 def _dtype_sentence(name: str, case: Case, expected: Tensor, got: Tensor) -> str:
