@@ -654,7 +654,7 @@ figure
 # is not nothing: more than half of all heads cost over a twentieth of the BLEU. The exception is the decoder's first look
 # at its own words: there one head less costs most, and a single head left is hardly better than none. And here is a
 # surprise: **without any self-attention in one encoder layer** the translator loses less than 8 BLEU points in each seed,
-# and our own model hardly more than that without any in both. At this size and after 500 updates the decoder can do with
+# and our own model about 6 without any in both. At this size and after 500 updates the decoder can do with
 # source words that know nothing of each other. (A better trained model, and longer sentences, need not be like this.)
 
 # %% [markdown]
