@@ -62,10 +62,6 @@ def wrong_names(model, source, target, which):
     return right_maps(model, source, target, {"encoder": "cross", "cross": "encoder"}.get(which, which))
 
 
-def unknown_kind(model, source, target, which):
-    return right_maps(model, source, target, "cross")
-
-
 def pre_hook(model, source, target, which):
     caught = []
     handles = [a.register_forward_pre_hook(lambda m, i: caught.append(i[0])) for a in picked(model, which)]
@@ -91,13 +87,19 @@ def no_padding_mask(model, source, target, which):
     return right_maps(model, source.masked_fill(source == 0, 5), target, which)
 
 
+def all_hooks_cleared(model, source, target, which):
+    [attention._forward_hooks.clear() for attention in picked(model, which)]
+    return right_maps(model, source, target, which)
+
+
 WRONG_10_1 = {
+    "all hooks cleared": (all_hooks_cleared, "hooks_left"),
     "last hook alone removed": (last_hook_left, "hooks_left"),
     "all self-attentions": (hooks_everywhere, None),
     "always left in training mode": (always_training, None),
     "always left in evaluation mode": (always_eval, "mode"),
     "encoder and cross exchanged": (wrong_names, None),
-    "which ignored": (unknown_kind, None),
+    "which ignored": (lambda model, source, target, which: right_maps(model, source, target, "cross"), None),
     "inputs caught": (pre_hook, None),
     "target ignored": (source_only, None),
     "weights changed": (weights_changed, None),
@@ -111,13 +113,12 @@ WRONG_10_1 = {
     "float64": (changed(lambda maps: maps.double()), "float64"),
     "rounded": (changed(lambda maps: maps.round(decimals=2)), None),
     "softmaxed again": (changed(lambda maps: maps.softmax(-1)), None),
-    "None": (lambda model, source, target, which: None, "return"),
+    "None": (lambda *inputs: None, "return"),
     "a dictionary": (changed(lambda maps: {"maps": maps}), None),
 }
 
 
-def by_instance_forward(model, source, target, which):
-    """A copy whose attentions' forward is wrapped."""
+def by_instance_forward(model, source, target, which):  # of a copy
     probe, caught = copy.deepcopy(model).eval(), []
     for attention in picked(probe, which):
         usual = attention.forward

@@ -39,8 +39,8 @@ QUESTIONS = (
         (
             Option(
                 "Next to none: each head has learnt its task.",
-                "Tasks are shared. Where one head is silenced, the other three of its layer still hand on nearly the "
-                "same, and the residual connection carries the rest.",
+                "The cell on pruning says otherwise: one head less mostly costs a few points. The other three of its "
+                "layer and the residual connection are still there.",
             ),
             Option(
                 "About half.",
@@ -48,7 +48,7 @@ QUESTIONS = (
             ),
             Option(
                 "Most of them.",
-                "Silencing one head costs little nearly everywhere. (Which is not to say that all of them can go: "
+                "Silencing one head mostly costs far less than a quarter. (Which is not to say that all of them can go: "
                 "without any of the four a layer of attention is missing, and that shows.)",
                 right=True,
             ),

@@ -2,7 +2,7 @@
 
 from torch import Generator
 
-from utils.exercises.chapter_10.models import sentences, small_model
+from utils.exercises.chapter_10.models import sentences, small_model, watch
 from utils.exercises.chapter_10.references import maps_of
 from utils.exercises.chapter_10.words import EDGE, MASK
 from utils.exercises.chapter_10.wrong_maps import MAPS
@@ -11,8 +11,12 @@ from utils.transformer.masks import BEGIN
 
 
 def _cases(generator: Generator) -> list[Case]:
-    def case(name, which, sources, targets, layers=2, heads=2, training=False, dropout=0.0, **options) -> Case:
+    def case(
+        name, which, sources, targets, layers=2, heads=2, training=False, dropout=0.0, watched=False, **options
+    ) -> Case:
         model = small_model(generator, layers, heads, dropout).train(training)
+        if watched:
+            watch(model)
         target = sentences(generator, targets)
         target[:, 0] = BEGIN
         return Case(name, (model, sentences(generator, sources), target, which), **options)
@@ -25,6 +29,7 @@ def _cases(generator: Generator) -> list[Case]:
         case("three layers, four heads, encoder", "encoder", [5], [4], 3, 4),
         case("padding in the source", "cross", [5, 2], [3, 3], part=MASK),
         case("a model in training mode, with dropout", "cross", [4, 4], [3, 3], training=True, dropout=0.4),
+        case("somebody else's hooks are there already", "cross", [4], [3], watched=True),
         case("one layer, one head, one word", "encoder", [1], [1], 1, 1, part=EDGE),
     ]
 

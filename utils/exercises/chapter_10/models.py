@@ -84,3 +84,15 @@ def sentences(generator: Generator, lengths: list[int]) -> Tensor:
     """Ids of words, padded at the end: (batch, longest)."""
     rows = [torch.randint(END + 1, VOCABULARY, (length,), generator=generator) for length in lengths]
     return nn.utils.rnn.pad_sequence(rows, batch_first=True)
+
+
+def watch(model: nn.Module) -> None:
+    """Hangs a hook of somebody else on each attention; it does nothing, and is to stay."""
+    for layer in [*model.encoder.layers, *model.decoder.layers]:
+        layer.self_attention.register_forward_hook(_look_on)
+    for layer in model.decoder.layers:
+        layer.cross_attention.register_forward_hook(_look_on)
+
+
+def _look_on(module: nn.Module, inputs: tuple, result: tuple) -> None:
+    pass

@@ -55,8 +55,8 @@ MAPS = (
     Misconception(
         "hooks left behind",
         taking(hooks_removed=False),
-        "The maps are right, but your hooks still hang on the model (`hooks_left` counts them): every later call "
-        "would go on collecting. Keep what `register_forward_hook` returns, and call `.remove()` on each at the end.",
+        "The maps are right, but afterwards other hooks hang on the model than before (`hooks_left` counts them). Keep "
+        "what `register_forward_hook` returns, and call `.remove()` on each at the end: your own, and no others.",
     ),
     Misconception(
         "left in evaluation mode",
