@@ -58,7 +58,25 @@ def reference_used_up(hypothesis, reference, order):
     return matches
 
 
+def lower(tokens):
+    return [token.lower() for token in tokens]
+
+
+def glued(hypothesis, reference, order):
+    def counts(tokens):
+        return Counter("".join(tokens[i : i + order]) for i in range(len(tokens) - order + 1))
+
+    return (counts(hypothesis) & counts(reference)).total()
+
+
+def without_stops(hypothesis, reference, order):
+    return clipped_matches(*([token for token in text if token != "."] for text in (hypothesis, reference)), order)
+
+
 WRONG_8_5 = {
+    "all in small letters": (lambda h, r, order: clipped_matches(lower(h), lower(r), order), None),
+    "words glued": (glued, None),
+    "full stops left out": (without_stops, None),
     "letters": (as_text, None),
     "not overlapping": (not_overlapping, None),
     "ragged ends": (one_too_many, None),
@@ -197,7 +215,19 @@ def base_ten(hypotheses, references):
     return 100 * 10 ** (math.log(score) if score else -99)
 
 
+def empty_ones_skipped(hypotheses, references):
+    pairs = [pair for pair in zip(hypotheses, references, strict=True) if pair[0]]
+    return bleu(*zip(*pairs, strict=True)) if pairs else 0.0
+
+
+def words_alone_without_4_grams(hypotheses, references):
+    return bleu(hypotheses, references) or with_orders(1)(hypotheses, references)
+
+
 WRONG_8_6 = {
+    "all in small letters": (lambda h, r: bleu([*map(lower, h)], [*map(lower, r)]), None),
+    "empty ones are skipped": (empty_ones_skipped, "expected"),
+    "words alone without 4-grams": (words_alone_without_4_grams, None),
     "up to trigrams": (with_orders(1, 2, 3), None),
     "up to 5-grams": (with_orders(1, 2, 3, 4, 5), None),
     "words only": (with_orders(1), None),

@@ -134,6 +134,9 @@ WRONG_8_1 = {
     "BEGIN kept": (lambda *a: [[BEGIN, *row] for row in greedy_decode(*a)], None),
     "source damaged": (source_damaged, "source"),
     "left in training mode": (left_in_training_mode, "mode"),
+    "unknown words are no words": (decoding(likeliest, unknown_is_no_word), "unknown word"),
+    "unknown ruled out": (decoding(unknown_ruled_out), None),
+    "another default": (lambda model, source, max_extra=5: greedy_decode(model, source, max_extra), "not given"),
     "words counted twice": (decoding(likeliest, lambda s, extra: 2 * word_counts(s) + extra), None),
     "reversed": (decoding(likeliest, give=lambda rows: [row[::-1] for row in rows]), None),
     "nothing": (lambda model, source, max_extra=50: None, "return"),
@@ -291,7 +294,30 @@ def parents_distinct(live, log_probabilities):
     return best, torch.arange(live.size(1)).expand_as(live), tokens, beam_step(live, log_probabilities)[3]
 
 
+def ended_changed(change):
+    """`change(scores, the right ended)`, where scores are those of all continuations."""
+    return lambda live, log_probabilities: (
+        *(result := beam_step(live, log_probabilities))[:3],
+        change(live[:, :, None] + log_probabilities, result[3]),
+    )
+
+
+def among_the_row(scores, ended):
+    lowest = scores.topk(scores.size(1), dim=2).values[:, :, -1]
+    return scores[:, :, END].masked_fill(scores[:, :, END] < lowest, -math.inf)
+
+
 WRONG_8_3 = {
+    "END among its own row's best": (ended_changed(among_the_row), None),
+    "END as its row's best": (
+        ended_changed(lambda scores, ended: ended.masked_fill(scores.argmax(dim=2) != END, -math.inf)),
+        None,
+    ),
+    "one END a sentence": (
+        ended_changed(lambda scores, ended: ended.masked_fill(ended < ended.amax(1, keepdim=True), -math.inf)),
+        None,
+    ),
+    "ENDs in the order of their scores": (ended_changed(lambda _, ended: ended.sort(descending=True)[0]), None),
     "all sentences compete": (by_batch, None),
     "the last END left out": (ended_strictly, None),
     "END of the best only": (ended_of_the_first, None),

@@ -49,6 +49,9 @@ def _matching_cases(generator: Generator) -> list[Case]:
         Case("nothing written", ([], reference, 1), part=EDGE),
         Case("equal sentences", (few, list(few), 2), part=EDGE, traits=("n-grams are repeated",)),
         Case("exactly one n-gram", (few[:4], list(few[:4]), 4), part=EDGE),
+        Case("capital and small letters", (["Der", "Hund", "sieht"], ["der", "Hund", "sieht"], 1), part=EDGE),
+        Case("a full stop too many", (["ja", ".", ".", "nein", "."], ["ja", ".", "nein", "."], 1), part=EDGE),
+        Case("words cut elsewhere", (["Haus", "tür", "zu"], ["Haust", "ür", "auf"], 2), part=EDGE),
     ]
 
 
@@ -110,6 +113,10 @@ def _bleu_cases(generator: Generator) -> list[Case]:
         Case("perfect", (wanted, [list(reference) for reference in wanted]), part=EDGE),
         Case("an empty hypothesis beside a good one", ([*good, []], [*wanted, wanted[0]]), part=EDGE,
              traits=(SHORTER,)),
+        Case("an empty hypothesis beside short ones", ([*(h[:-1] for h in good), []], [*wanted, wanted[0]]), part=EDGE,
+             traits=(SHORTER,)),
+        Case("capital and small letters", ([["Der", "Hund", "sieht", "die", "Katze"]],
+                                           [["der", "Hund", "sieht", "die", "Katze"]]), part=EDGE),
         Case("nothing written at all", ([[]], [wanted[0]]), part=EDGE),
     ]  # fmt: skip
 

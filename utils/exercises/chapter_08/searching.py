@@ -10,7 +10,7 @@ from utils.exercises.chapter_08.references import beam_step, greedy_decode
 from utils.exercises.chapter_08.words import EDGE, PADDED, SEVERAL
 from utils.exercises.chapter_08.wrong_searching import BEAM_STEP, GREEDY, PENALTY
 from utils.exercises.declare import Case, Exercise, Property
-from utils.transformer.masks import BEGIN, END, PADDING
+from utils.transformer.masks import BEGIN, END, PADDING, UNKNOWN
 from utils.translation.beam import penalty
 
 LIMITED = "the limit is reached before END"
@@ -29,15 +29,23 @@ def sources(generator: Generator, words: list[int], vocab_size: int = 12) -> Ten
 
 def _decode_cases(generator: Generator) -> list[Case]:
     def case(
-        name: str, words: list[int], max_extra: int, end: float = -2.0, grow: float = 1.5, silent: tuple = (), **options
+        name: str,
+        words: list[int],
+        max_extra: int | None,
+        end: float = -2.0,
+        grow: float = 1.5,
+        silent: tuple = (),
+        **options,
     ) -> Case:
-        specials, shift = options.pop("specials", 0.0), options.pop("shift", 0.0)
+        specials, shift, unknown = (options.pop(name, 0) for name in ("specials", "shift", "unknown"))
         model = Scripted(generator, end, grow, specials, shift).eval()
         traits = (*options.pop("traits", ()), *([SEVERAL] if len(words) > 1 else []))
         traits += (PADDED,) if len(set(words)) > 1 else ()
         source = sources(generator, words)
         source[list(silent), 0] = SILENT
-        return Case(name, (model, source, max_extra), traits=traits, **options)
+        source[:, :unknown].masked_fill_(source[:, :unknown] > SILENT, UNKNOWN)
+        extra = () if max_extra is None else (max_extra,)
+        return Case(name, (model, source, *extra), traits=traits, **options)
 
     return [
         case("one sentence", [3], 20),
@@ -48,6 +56,9 @@ def _decode_cases(generator: Generator) -> list[Case]:
         case("END never comes, sentences of several lengths", [2, 5, 3], 2, end=-99.0, grow=0.0, part=EDGE,
              traits=(LIMITED,)),
         case("nothing extra", [4, 2], 0, end=-99.0, grow=0.0, part=EDGE, traits=(LIMITED,)),
+        case("max_extra is not given", [2], None, end=-99.0, grow=0.0, part=EDGE,
+             traits=("`max_extra` is not given",)),
+        case("unknown words in the source", [4, 2], 2, end=-99.0, grow=0.0, unknown=2, part=EDGE, traits=(LIMITED,)),
         case("PADDING and BEGIN are likely", [3, 4], 6, specials=6.0, part=EDGE,
              traits=("PADDING or BEGIN is likely",)),
         case("PADDING and BEGIN are likely, one sentence", [5], 6, specials=6.0, part=EDGE,
@@ -163,6 +174,8 @@ def _beam_cases(generator: Generator) -> list[Case]:
     never = scores.index_fill(2, torch.tensor([END]), -math.inf)
     ends_only = scores.clone()
     ends_only[:, 0, END] = -0.01
+    fourth = torch.tensor([[-9.0, -9, -9, 1, 3, 2, 1.5, -9], [-9.0, -9, -9, 1, 3, 2, 1.5, -9]]).log_softmax(dim=-1)
+    fourth[:, [PADDING, BEGIN]] = -math.inf
     return [
         Case("one sentence, beam 2, seven tokens", drawn(1, 2, 7)),
         Case("two sentences, beam 3", drawn(2, 3, 9), traits=(SEVERAL,)),
@@ -175,6 +188,7 @@ def _beam_cases(generator: Generator) -> list[Case]:
              traits=(SEVERAL, "one hypothesis is alive")),
         Case("END is ruled out", (live, never), part=EDGE, traits=(SEVERAL, "END is impossible")),
         Case("the best one ends", (live, ends_only), part=EDGE, traits=(SEVERAL,)),
+        Case("an END in the fourth place, beam 2", (torch.tensor([[-0.5, -9.0]]), fourth[None]), part=EDGE),
     ]  # fmt: skip
 
 

@@ -121,6 +121,11 @@ GREEDY = (
         "sentence has a limit of its own: its words and max_extra.",
     ),
     Misconception(
+        "unknown words are no words",
+        _decoding(limit=lambda source, extra: (source > END).sum(dim=1) + extra),
+        "You count known words only. The unknown word, 1, stands for a word too: only END and PADDING do not count.",
+    ),
+    Misconception(
         "one limit for all",
         _decoding(limit=_one_limit),
         "All sentences of your batch get the limit of the longest. Then what a sentence is translated to depends on "
@@ -266,6 +271,12 @@ def _ends_of_twice_as_many(live: Tensor, log_probabilities: Tensor) -> tuple:
     return *_choose(_without_end(scores), beam), _ended(scores, 2 * beam)
 
 
+def _ends_beside_the_live(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores = live[:, :, None] + log_probabilities
+    chosen = _choose(_without_end(scores), live.size(1))
+    return *chosen, scores[:, :, END].masked_fill(scores[:, :, END] < chosen[0][:, -1:], -math.inf)
+
+
 def _lowest(live: Tensor, log_probabilities: Tensor) -> tuple:
     scores, beam = live[:, :, None] + log_probabilities, live.size(1)
     best, places = (
@@ -327,6 +338,12 @@ BEAM_STEP = (
         _every_end,
         "You finish every hypothesis at every step. An END counts only where it is among the `beam` best continuations "
         "of its sentence; otherwise the list of finished ones fills up with fragments.",
+    ),
+    Misconception(
+        "ENDs beside those that live on",
+        _ends_beside_the_live,
+        "You compare an END with the last one that lives on. But those were chosen without END: the `beam` best are "
+        "taken END included, and where several end, fewer others are among them.",
     ),
     Misconception(
         "ENDs among twice as many",
