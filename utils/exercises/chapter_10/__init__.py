@@ -48,8 +48,8 @@ QUESTIONS = (
             ),
             Option(
                 "Most of them.",
-                "Silencing one head mostly costs far less than a quarter. (Which is not to say that all of them can go: without "
-                "any of the four a layer of attention is missing, and that shows.)",
+                "Silencing one head mostly costs far less than a quarter. (Which is not to say that all of them can "
+                "go: without any of the four a layer of attention is missing, and that shows.)",
                 right=True,
             ),
         ),
