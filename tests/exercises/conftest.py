@@ -1,5 +1,7 @@
 """Exercises made for tests, and what it means that an answer is rejected or accepted."""
 
+import os
+
 import pytest
 
 from utils.exercises import Case, Exercise, Misconception, examine, exercise
@@ -7,6 +9,8 @@ from utils.exercises.drawing import normal
 
 WRONG = tuple(Misconception(f"wrong {i}", lambda x, i=i: x + i, f"You add {i}.") for i in (1, 2, 3))
 HINTS = ("one", "two", "three")
+
+SEEDS = int(os.environ.get("SEEDS", 1))  # drawings of inputs per answer: more of them take their time
 
 
 def doubled(x):
@@ -67,7 +71,7 @@ def rejected():
     """rejected(number, answer, words): the answer fails whatever is drawn, for a reason with those words in it."""
 
     def assert_rejected(number, answer, words):
-        for seed in range(2):
+        for seed in range(SEEDS):
             report = examine(exercise(number), answer, seed)
             assert not report.passed, report
             assert report.points < report.out_of
@@ -83,7 +87,7 @@ def accepted():
     """accepted(number, answer): the answer passes whatever is drawn."""
 
     def assert_accepted(number, answer):
-        for seed in range(3):
+        for seed in range(1 + SEEDS):
             report = examine(exercise(number), answer, seed)
             assert report.passed, report
 

@@ -1,5 +1,6 @@
 """Every declared exercise: its reference passes, misconceptions are rejected and named, nothing is earned for free."""
 
+import os
 import time
 
 import pytest
@@ -10,7 +11,7 @@ from utils.exercises.checking import drawn_cases
 
 DECLARED = [item for chapter in chapters() for item in exercises(chapter)]
 MISCONCEPTIONS = [(item, wrong) for item in DECLARED for wrong in item.misconceptions]
-SEEDS = range(2)
+SEEDS = range(int(os.environ.get("SEEDS", 1)))  # drawings of inputs: more of them take their time
 
 
 @pytest.mark.parametrize("item", DECLARED, ids=lambda item: item.number)
