@@ -192,7 +192,7 @@ i, f, g, o = sums.chunk(4, dim=-1)
 new_kept = f.sigmoid() * kept + i.sigmoid() * g.tanh()
 new_state = o.sigmoid() * new_kept.tanh()
 assert torch.allclose(new_state, cell(x, (state, kept))[0], atol=1e-6)
-print("eight lines equal nn.LSTMCell")
+print("the same as nn.LSTMCell")
 
 # %% [markdown]
 # ## A loop over positions, and padding
@@ -603,7 +603,7 @@ assert min(of_seeds("GRU, attention", "bleu_long")) > max(of_seeds("Transformer"
 # and the plain network is far behind with each.
 #
 # **Verdict on fewer updates and less time: holds by a little, and not safely.** Of nine pairs of one seed and one loss,
-# the Transformer needs fewer updates than the GRU in four, by one or two readings, and as many in five. In CPU seconds
+# the Transformer needs fewer updates than the GRU in four, by one or two readings (25 or 50), and as many in five. In CPU seconds
 # it is ahead in all nine: the GRU takes 12 to 36 % longer, not much more than the seconds are good to. The LSTM and the
 # plain network need more updates in every pair, or do not get there. This is no other order of magnitude; Table 2 of
 # the paper, about models two hundred times as large, puts the base model's training cost for English to German at a
@@ -793,8 +793,8 @@ assert all(fresh[kind][20] < 1e-3 < 0.1 < fresh["Transformer"].min() for kind in
 
 # %% [markdown]
 # Fresh gates do not help much: at initialisation a gate is about half open, so at each step about half of the old state
-# stays, and half of a half of a half is soon nothing, only later than with the plain network. Gates are a *possibility*
-# of the factor 1.
+# stays: after three steps an eighth, after twenty a millionth. It fades later than in the plain network, but it fades.
+# Gates are a *possibility* of the factor 1.
 #
 # And exploding? PyTorch's starting weights are small. The plain network again, its U multiplied by 1 to 4:
 
@@ -941,7 +941,7 @@ assert chains["GRU"][3] - chains["GRU"][2] == 4 * (chains["GRU"][1] - chains["GR
 
 # %% [markdown]
 # Each word adds the same number of links to the GRU's chain and none to attention's. In seconds, one sentence at a
-# time, forward and backward, on the machine that made this notebook:
+# time, forward and backward, on the machine that runs this notebook:
 
 # %% tags=["machine"]
 import time
@@ -973,7 +973,8 @@ for n in (16, 64, 256):
 # large ones.
 #
 # **Verdict on parallel work: holds as a count.** The wait of a recurrence grows with the sentence, that of attention
-# does not. What it is worth in time, we know for this CPU only.
+# does not. What it is worth in time, you have seen for your own CPU only. (With a GPU: move
+# layer and input there with `.to("cuda")`, and end `work` with `torch.cuda.synchronize()`.)
 #
 # ## Table 1, counted
 #
@@ -985,7 +986,7 @@ for n in (16, 64, 256):
 #   times values. Heads do not change the count (chapter 04).
 # * *Restricted:* the same projections, but each query meets only `window` keys (places beyond the
 #   edges of the text are counted too).
-# * *Convolution:* each place of the window has a d × d matrix.
+# * *Convolution:* each place of the window has a d × d matrix (places beyond the edges are counted too).
 # * *Recurrent:* W x and U h at each position, both d × d; so many times as the cell has blocks: 1, 3, 4.
 #
 # And the two other columns: how many steps, one position each, have to wait for one another (1 or n), and how many
@@ -1265,8 +1266,8 @@ for name, model in writers.items():
 
 # %% [markdown]
 # **Verdict: as sequential as a recurrent network, and dearer per word the longer the text.** Both take one step for
-# each word. The GRU's step costs always the same; the Transformer's grows with what has been written, for each new word
-# looks back at all of it. The advantage of parallel work is one of *training*, where the right words are known.
+# each word. A step of the GRU always costs the same; one of the Transformer costs more the more has been written, since
+# each new word looks back at all of it. The advantage of parallel work is one of *training*, where the right words are known.
 
 # %% [markdown]
 # ## The usual list, with verdicts

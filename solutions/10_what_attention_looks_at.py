@@ -45,10 +45,11 @@
 # | map | rows (queries) | columns (keys) | shape | what it cannot see |
 # |---|---|---|---|---|
 # | encoder | source words | source words | (S, S) | padding |
-# | decoder | words being *written* | BEGIN and the words *read* so far | (T, T) | what comes later |
+# | decoder | words being *written* | BEGIN and the words *read* so far | (T, T) | padding, and what comes later |
 # | cross: attention to the source | words being *written* | source words | (T, S) | padding |
 #
-# Each has a map for every layer and head. S and T are the lengths of source and target; both include one mark, END.
+# Each has a map for every layer and head. S and T are the lengths of source and target; S counts END; T counts END in
+# the rows and BEGIN in the columns.
 
 # %% [markdown]
 # ## Predict
@@ -347,7 +348,7 @@ untrained = rates(Transformer(model.config, CLEAR).eval(), test)
 for layer, line in enumerate(trained):
     print(f"layer {layer + 1}, AER of its heads:", "  ".join(f"{rate:.2f}" for rate in line))
 print(f"best untrained head {untrained.min():.2f}; the trained ones, wrongly labelled, {wrong_label.min():.2f} at best")
-assert trained.max() < same_place < untrained.min() and same_place < wrong_label.min()
+assert (trained < same_place).sum() >= 6 and same_place < min(untrained.min(), wrong_label.min())
 
 # %%
 from utils.plots.style import NotebookFigure, house_style
@@ -364,8 +365,10 @@ with house_style():
         axes.annotate(name, (-0.6, value), textcoords="offset points", xytext=(0, -11), color="#5f5f5f")
     axes.set_xticks(range(8), [f"layer {n // 4 + 1}\nhead {n % 4 + 1}" for n in range(8)])
     axes.set(ylabel="alignment error rate\n(0: every word right)", ylim=(0, 1.03), xlim=(-0.7, 8.4))
-    figure.suptitle("Every trained head aligns better than same place; untrained heads are near random", weight="bold")
-print("every trained head below same place:", bool((trained < same_place).all()))
+    better = int((trained < same_place).sum())
+    title = f"{better} of 8 trained heads align better than same place; untrained heads are near random"
+    figure.suptitle(title, weight="bold")
+print(f"{better} of 8 trained heads are below same place")
 figure
 
 # %% [markdown]
@@ -395,7 +398,7 @@ if again:
 # **Verdict: holds here.** Nobody told the model which word comes from which, and all heads of the attention to the
 # source but one, in three seeds, align words better than the best control. Two limits. The rates are far from 0: 0.17 in the best
 # of these heads, 0.53 in the worst, so a single map names many wrong words. And the alignment belongs to the row that *writes*: with
-# the wrong label the heads of our model are no better than random links.
+# the wrong label heads are no better than random links (first figure; yours may differ a little).
 
 # %% [markdown]
 # ## Heads that follow the grammar
@@ -601,7 +604,7 @@ for kind in KINDS:
 with without_heads(run.model, "encoder", 0, [0, 1, 2, 3]):
     print(f"no self-attention in the encoder at all: BLEU {bleu_without('encoder', 1, [0, 1, 2, 3]):.1f}")
 print(f"{sum(loss < whole / 4 for loss in lost)} of 24 heads cost less than a quarter of the BLEU")
-assert sum(loss < whole / 4 for loss in lost) > 16
+assert sum(loss < whole / 4 for loss in lost) > 12  # most: small trainings differ from machine to machine
 
 # %% [markdown]
 # The recorded run did the same for each of its models, on 500 sentences, and also the opposite: **all but one**, where a
@@ -654,7 +657,7 @@ figure
 # is not nothing: more than half of all heads cost over a twentieth of the BLEU. The exception is the decoder's first look
 # at its own words: there one head less costs most, and a single head left is hardly better than none. And here is a
 # surprise: **without any self-attention in one encoder layer** the translator loses less than 8 BLEU points in each seed,
-# and our own model about 6 without any in both. At this size and after 500 updates the decoder can do with
+# and the model of the page you read about 6 without any in both (yours stands above). At this size and after 500 updates the decoder can do with
 # source words that know nothing of each other. (A better trained model, and longer sentences, need not be like this.)
 
 # %% [markdown]
@@ -683,15 +686,15 @@ for step in (0.0, 0.15, 0.3, -0.2):
 # zero; beyond that it would be negative.
 #
 # In general: put a column of ones beside the values, and call that matrix H, (S, d_v + 1). A step s changes neither
-# output nor sum when sᵀH = 0. Any wish w has a part that does change them, H H⁺ w, where H⁺ is the **pseudo-inverse**
-# (`torch.linalg.pinv`); what is left of w without it is free.
+# output nor sum when sᵀH = 0. Any wish u has a part that does change them, H H⁺ u, where H⁺ is the **pseudo-inverse**
+# (`torch.linalg.pinv`); what is left, u − H H⁺ u, is free. (`direction` is the wish.)
 #
 # ### Exercise 10.5 · Other weights, the same output
 #
 # Difficulty 4 · 30 minutes · 3 points.
 #
-# Walk along the free part of `direction` until the first weight is used up. A weight w that falls by s with each step
-# lasts w / s steps; the smallest of these numbers ends the walk. Where no direction is free, rounding leaves a tiny
+# Walk along the free part of `direction` until the first weight is used up. A weight w that falls by f with each
+# step lasts w / f steps; the smallest of these numbers, among the weights that fall, ends the walk. Where no direction is free, rounding leaves a tiny
 # step that means nothing: if its norm is below 10⁻⁶ of direction's, return the weights as they are. Compute in float64
 # (`.double()`), and return the dtype of `weights`.
 
@@ -853,9 +856,12 @@ hint("10.6")
 
 # %% [markdown]
 # What changes when the heads of our model are aligned by contributions in place of weights? The rate is that of Exercise
-# 10.2, over 100 test sentences.
+# 10.2, over 100 test sentences. (Without an answer of yours to 10.6, the course's is taken.)
 
 # %% tags=["machine"]
+from utils.exercises import yours
+
+contributions = yours("10.6")
 totals = torch.zeros(2, 2, 4)  # by weights and by contributions; layers; heads
 for layer, block in enumerate(model.decoder.layers):
     attention, caught = block.cross_attention, []
