@@ -893,8 +893,8 @@ axes.set_title("Most runs beat word frequencies only after a long warm-up", loc=
 figure
 
 # %% [markdown]
-# **Verdict: here the long rise does it, not a low peak.** With 20 updates of warm-up the lowest peak does hardly
-# better than the highest: the runs know word frequencies at the end, and hardly more. With 160, a peak four times as
+# **Verdict: here the long, and so gentler, rise does it, not a low peak.** With 20 updates of warm-up the lowest peak does hardly
+# better than the highest: at the end eight of nine are no better than word frequencies. With 160, a peak four times as
 # high still trains in two seeds of three, though less and less surely the higher it is. Eq. 3 changes both to the safe
 # side at once, as a longer warm-up lowers the peak.
 #
@@ -992,7 +992,7 @@ record = json.loads((RUNS / "multi30k-cpu.json").read_text(encoding="utf-8"))
 minutes = [one["seconds"] for one in record["metrics"] if one["kind"] == "train"][-1] / 60
 score = record["evaluations"][1]["scores"]["bleu"]
 print(f"CPU: {minutes:.0f} minutes on {record['hardware']['cores']} cores, recorded; BLEU {score:.1f} (test, beam 4)")
-print(f"GPU: not measured; {operations:.1e} operations, {operations / 2e12 / 60:.0f} minutes if it did 2·10¹² a second")
+print(f"GPU: not measured; {operations:.1e} operations, {operations / 2e12 / 60:.0f} minutes if it did 2·10¹² a second (assumed)")
 
 # %% [markdown]
 # The run keeps its checkpoints in a folder of its own beside your passed code. Interrupt it whenever you like (the
@@ -1034,7 +1034,7 @@ else:
 # ## Recap
 #
 # * Batches by length and by tokens: hardly any padding, against more than a third at random.
-# * The loss is −Σ q log p over real tokens; all V entries share ε; padding as a target counts for nothing.
+# * The loss is −Σ q log p over real tokens; ε is spread evenly over all V entries; padding as a target counts for nothing.
 # * Adam's step is about as long as the rate, so the rate has a schedule; its peak is (d_model · warmup)^−0.5.
 # * Before a long run: the loss is ln V at the start, and one batch can be learnt by heart. Accumulation weighs batches
 #   by tokens and counts updates.

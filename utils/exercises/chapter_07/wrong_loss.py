@@ -43,6 +43,11 @@ def others_only(log_probabilities: Tensor, targets: Tensor, smoothing: float) ->
     return -(q * log_probabilities).sum(dim=-1)
 
 
+def each_entry(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    right = log_probabilities.gather(-1, targets[..., None]).squeeze(-1)
+    return -(1 - smoothing) * right - smoothing * log_probabilities.sum(dim=-1)
+
+
 def never_padding(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     share = torch.ones(log_probabilities.size(-1), dtype=log_probabilities.dtype) / (log_probabilities.size(-1) - 1)
     share[PADDING] = 0.0
@@ -81,6 +86,12 @@ LOSSES = (
         loss_with(never_padding),
         "You leave the padding entry of the vocabulary out of the uniform part. Here all V entries get ε / V, also the "
         "one for padding. What counts for nothing are positions whose *target* is padding.",
+    ),
+    Misconception(
+        "ε on each entry",
+        loss_with(each_entry),
+        "You give ε to every entry of the vocabulary. ε is what they share: each gets ε / V, so the uniform part is ε "
+        "times the *mean* of all log-probabilities, not their sum.",
     ),
     Misconception(
         "ε exchanged",
