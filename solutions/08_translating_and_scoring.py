@@ -469,7 +469,7 @@ print("equal; the cache holds", tuple(cache[0].shape), "keys: batch, heads, posi
 # feed-forward network, and PyTorch's `FlopCounterMode` the floating-point operations of all matrix products, encoder
 # included. The model is this chapter's; the tokens do not matter.
 
-# %%
+# %% tags=["machine"]
 from torch.utils.flop_counter import FlopCounterMode
 
 

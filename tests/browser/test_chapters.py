@@ -1,6 +1,7 @@
 """Every chapter as a learner has it: opened in JupyterLab, the exercises filled in, "Restart Kernel and Run All"."""
 
 import json
+import os
 from pathlib import Path
 
 import pytest
@@ -10,7 +11,13 @@ from utils.notebooks.release import release
 from utils.notebooks.source import find_sources
 
 ROOT = Path(__file__).parents[2]
-CHAPTERS = [path.stem for path in find_sources(ROOT / "solutions")]
+# Eleven chapters take a quarter of an hour: without ALL_CHAPTERS=1 the first, one without and one with trainings.
+EACH_TIME = ("00", "03", "09")
+CHAPTERS = [
+    path.stem
+    for path in find_sources(ROOT / "solutions")
+    if os.environ.get("ALL_CHAPTERS") or path.name.startswith(EACH_TIME)
+]
 FILL_IN = """solved => {
     for (const cell of jupyterapp.shell.currentWidget.content.widgets)
         if (solved[cell.model.id]) cell.model.sharedModel.setSource(solved[cell.model.id]);

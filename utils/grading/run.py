@@ -49,9 +49,8 @@ def run(collection: Collection, store: Store, workers: Workers, progress: Progre
             if "result" in answer:
                 result = SubmissionResult.from_dict(answer["result"])
                 result.notes = [*submission.notes, *result.notes]
-                store.keep(submission, result)
-                page = feedback(result)
-                write_whole(store.feedback_file(submission), page)
+                write_whole(store.feedback_file(submission), feedback(result))
+                store.keep(submission, result)  # last: what is kept is not graded again, so its page must be there
                 done[submission.identifier] = result
             else:
                 troubles[submission.identifier] = answer["trouble"]
