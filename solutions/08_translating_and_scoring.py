@@ -469,7 +469,7 @@ print("equal; the cache holds", tuple(cache[0].shape), "keys: batch, heads, posi
 # feed-forward network, and PyTorch's `FlopCounterMode` the floating-point operations of all matrix products, encoder
 # included. The model is this chapter's; the tokens do not matter.
 
-# %% tags=["machine"]
+# %%
 from torch.utils.flop_counter import FlopCounterMode
 
 
@@ -488,7 +488,10 @@ def decoding_cost(length, cache):
 
 
 lengths = [10, 20, 40, 80]
+threads = torch.get_num_threads()
+torch.set_num_threads(1)  # with more, short texts go through other kernels, which are counted otherwise
 costs = {length: (decoding_cost(length, True), decoding_cost(length, False)) for length in lengths}
+torch.set_num_threads(threads)
 for length, ((few, cheap), (many, dear)) in costs.items():
     millions = f"{cheap / 1e6:5.1f} or {dear / 1e6:6.1f} million operations"
     print(f"{length:3} tokens: {few:3} or {many:4} positions, {millions}")
