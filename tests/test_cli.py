@@ -271,6 +271,13 @@ def test_help_lists_the_commands():
         assert command in done.stdout
 
 
+def test_only_a_command_that_needs_torch_imports_it():
+    code = "import sys\nfrom utils.cli import main\ntry: main()\nexcept SystemExit: assert 'torch' not in sys.modules"
+    done = subprocess.run([sys.executable, "-c", code, "--help"], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
+    assert "Train a translator" in done.stdout
+
+
 def test_too_little_memory_is_told_in_a_sentence_and_a_bug_is_not_hidden(utils, monkeypatch):
     def fail(message):
         def command(*arguments, **options):

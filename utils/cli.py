@@ -7,10 +7,27 @@ from typing import Annotated
 
 import typer
 from rich.console import Console
+from typer.core import TyperGroup
 
 from utils.errors import ConfigError, CourseError
 
+
+class _Commands(TyperGroup):
+    """Makes the options of `train` when it is called: they come from settings that import torch."""
+
+    def resolve_command(self, ctx: typer.Context, args: list[str]):
+        """The command that the words ask for, with all its options."""
+        if args[:1] != ["train"]:
+            return super().resolve_command(ctx, args)
+        from utils.commands.options import with_settings
+
+        alone = typer.Typer(add_completion=False, pretty_exceptions_enable=False)
+        alone.command("train")(with_settings(train))
+        return "train", typer.main.get_command(alone), args[1:]
+
+
 app = typer.Typer(
+    cls=_Commands,
     help="Attention, Rebuilt: train, translate and measure the Transformer of 2017.",
     no_args_is_help=True,
     add_completion=False,
@@ -47,6 +64,7 @@ def main() -> None:
         sys.exit(0)
 
 
+@app.command()
 def train(
     out: Annotated[Path | None, typer.Option(help="run folder to make; runs/… by default")] = None, **changes
 ) -> None:
@@ -247,7 +265,9 @@ def grade(
     """Grade a class: gradebook, a feedback page a learner, a class report."""
     from utils.grading.sandbox import require_sandbox
     from utils.grading.workers import Workers
+    from utils.quick import without_iri_grammar
 
+    without_iri_grammar()
     say = partial(console.print, markup=False)
     if not submissions.exists():
         raise ConfigError(f"There is no {submissions}: give the folder or the zip file with the notebooks.")
@@ -272,7 +292,9 @@ def check_notebook(
 ) -> None:
     """Grade your own notebook as the class is graded, with a public seed."""
     from utils.commands.grading import check_notebook as check
+    from utils.quick import without_iri_grammar
 
+    without_iri_grammar()
     raise typer.Exit(check(notebook, unsafe_no_sandbox, partial(console.print, markup=False)))
 
 
@@ -325,12 +347,3 @@ def _bench(measure, name: str, data_dir: Path | None, out: Path | None, rounds: 
     wide = console if console.is_terminal else Console(highlight=False, width=120)  # a pipe would get 80 columns
     print_report(measure(data_dir=data_dir, out=out, rounds=rounds), wide)
     console.print(f"written {out}")
-
-
-def _register() -> None:
-    from utils.commands.options import with_settings
-
-    app.command("train")(with_settings(train))
-
-
-_register()

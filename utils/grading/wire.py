@@ -17,6 +17,7 @@ LARGEST = 12_000_000  # bytes of one message; ZeroMQ drops the connection that s
 LARGEST_HEADER = 20_000
 DELIMITER = b"<IDS|MSG>"
 START_SECONDS = 30.0
+ASK_AGAIN = 0.03  # seconds: outputs sent before our subscription arrived are lost, so we ask until one is heard
 
 
 @dataclass(frozen=True)
@@ -68,9 +69,9 @@ class Kernel:
         """Until the kernel answers and its outputs reach us. SandboxError when it does not come to that."""
         deadline = time.monotonic() + seconds
         asked, answered, heard = {self._send(SHELL, "kernel_info_request", {})}, False, False
-        again = time.monotonic() + 1
+        again = time.monotonic() + ASK_AGAIN
         while time.monotonic() < deadline:
-            for message in self.receive(0.05):
+            for message in self.receive(ASK_AGAIN):
                 if message.parent in asked:
                     answered |= message.channel == SHELL
                     heard |= message.channel == IOPUB
@@ -80,7 +81,7 @@ class Kernel:
                 raise SandboxError(f"The kernel died at its start (status {ended.status}).")
             if answered and time.monotonic() > again:
                 asked.add(self._send(SHELL, "kernel_info_request", {}))
-                again = time.monotonic() + 1
+                again = time.monotonic() + ASK_AGAIN
         raise SandboxError(f"The kernel did not answer within {seconds:g} s.")
 
     def execute(self, code: str) -> str:

@@ -10,6 +10,8 @@ import sys
 from pathlib import Path
 from typing import Any
 
+from utils.quick import without_iri_grammar
+
 
 def main() -> None:
     """Serves until its input ends."""
@@ -19,6 +21,7 @@ def main() -> None:
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))
     signal.signal(signal.SIGINT, signal.SIG_IGN)  # Ctrl-C is the parent's business
     settings = json.loads(sys.stdin.readline())
+    without_iri_grammar()
     with _grader(settings) as grader:
         for line in sys.stdin:
             answers.write(json.dumps(_answer(grader, json.loads(line))) + "\n")

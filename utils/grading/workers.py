@@ -18,6 +18,7 @@ if TYPE_CHECKING:  # workers are to start before torch is imported here
 
 ROOT = Path(__file__).parents[2]
 SECONDS = 900.0  # that one submission may take a worker, whatever its cells do
+LOADING = 4.0  # seconds that a worker takes, about, until it can grade
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -35,6 +36,9 @@ class _Worker:
 class Workers:
     """Processes that grade, which begin to load at once; one that dies costs its submission one further try.
 
+    Loading keeps two cores busy for some seconds, one for a worker and one for its sandbox. So no more workers begin at
+    once than there are pairs of cores; the others begin when what is left will take longer than loading.
+
     settings: confined (bool), private (paths that kernels must not see), limits and times (fields of Limits, Times).
     """
 
@@ -45,24 +49,25 @@ class Workers:
         self._folder = tempfile.TemporaryDirectory(prefix="ar-in-")
         self._selector = selectors.DefaultSelector()
         self._workers: list[_Worker] = []
-        for slot in range(jobs):
+        self.jobs = jobs
+        for slot in range(min(jobs, max(1, len(os.sched_getaffinity(0)) // 2))):
             self._start(slot)
-
-    @property
-    def jobs(self) -> int:
-        """How many there are."""
-        return len(self._workers)
 
     def grade(
         self, submissions: "Sequence[Submission]", secret: str, junit: "Callable[[Submission], Path]"
     ) -> "Iterator[tuple[Submission, dict[str, Any]]]":
         """Yields each submission with {"result": …} or {"trouble": sentence}, in the order in which they are done."""
         waiting, tries, self._secret = list(submissions)[::-1], {}, secret
+        took: list[float] = []  # seconds
         while waiting or any(worker.submission for worker in self._workers):
             for worker in self._workers:
                 if worker.submission is None and waiting:
                     self._hand_over(worker, waiting.pop(), junit)
+            if self._worth_another(len(waiting), took):
+                self._start(len(self._workers))
+                continue
             for worker, answer in self._answers():
+                took.append(time.monotonic() - worker.since)
                 submission, worker.submission = worker.submission, None
                 if answer is None:
                     self._replace(worker)
@@ -72,6 +77,15 @@ class Workers:
                         continue
                     answer = {"trouble": "The grader's process ended twice while grading it: grade again."}
                 yield submission, answer
+
+    def _worth_another(self, waiting: int, took: list[float]) -> bool:
+        """Whether one more worker would be ready before the others are done. The first answer includes loading."""
+        if len(self._workers) >= self.jobs or not waiting:
+            return False
+        now = time.monotonic()
+        on_it = max((now - worker.since for worker in self._workers if worker.submission), default=0.0)
+        pace = max(took[-1] if len(took) > 1 else 0.0, on_it - 2 * LOADING)
+        return waiting * pace > LOADING * len(self._workers)
 
     def _start(self, slot: int) -> _Worker:
         environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(ROOT)}
