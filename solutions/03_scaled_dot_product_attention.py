@@ -614,7 +614,7 @@ print("clear, fused and in blocks agree")
 # * A mask sets scores to −∞ before the softmax; a row without any permitted key gets zeros by decision.
 # * The function itself has no parameters. Additive attention has, does as well or a little better here, and costs d times
 #   the memory.
-# * Time and memory grow with n². FlashAttention saves the memory, not the time.
+# * Time and memory grow with n². FlashAttention saves the memory; the arithmetic stays quadratic.
 #
 # Next: chapter 04 lets several such look-ups run side by side. To read on: Bahdanau et al. (2014), "Neural Machine
 # Translation by Jointly Learning to Align and Translate"; Dao et al. (2022), "FlashAttention".

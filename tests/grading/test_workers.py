@@ -6,7 +6,7 @@ import time
 import pytest
 
 from utils.grading import workers as workers_module
-from utils.grading.workers import LOADING, Workers, _Worker
+from utils.grading.workers import LOADING, PAYS, Workers, _Worker
 
 
 @pytest.fixture
@@ -31,15 +31,15 @@ def test_another_begins_when_the_rest_takes_longer_than_loading(two):
     quick = 0.3
     assert not two._worth_another(60, []), "nothing is known yet"
     assert not two._worth_another(60, [LOADING]), "the first answer took its worker's loading as well"
-    assert not two._worth_another(int(LOADING / quick) - 1, [LOADING, quick])
-    assert two._worth_another(int(LOADING / quick) + 1, [LOADING, quick])
-    assert two._worth_another(2, [LOADING, 3.0]), "few, but slow ones"
-    assert not two._worth_another(0, [LOADING, 3.0])
+    assert not two._worth_another(int(PAYS * LOADING / quick) - 1, [LOADING, quick])
+    assert two._worth_another(int(PAYS * LOADING / quick) + 1, [LOADING, quick])
+    assert two._worth_another(2, [LOADING, 3 * LOADING]), "few, but slow ones"
+    assert not two._worth_another(0, [LOADING, 3 * LOADING])
 
 
 def test_another_begins_while_the_first_one_hangs(two):
     two._workers[0].submission, two._workers[0].since = object(), time.monotonic() - 3 * LOADING
-    assert two._worth_another(5, [])
+    assert two._worth_another(PAYS + 1, [])
 
 
 def test_there_are_no_more_than_were_asked_for(two):

@@ -19,6 +19,7 @@ if TYPE_CHECKING:  # workers are to start before torch is imported here
 ROOT = Path(__file__).parents[2]
 SECONDS = 900.0  # that one submission may take a worker, whatever its cells do
 LOADING = 4.0  # seconds that a worker takes, about, until it can grade
+PAYS = 4  # times that long must be left to do: while it loads, the others have less of the machine
 THREADS = ("OMP_NUM_THREADS", "MKL_NUM_THREADS", "OPENBLAS_NUM_THREADS")
 
 
@@ -85,7 +86,7 @@ class Workers:
         now = time.monotonic()
         on_it = max((now - worker.since for worker in self._workers if worker.submission), default=0.0)
         pace = max(took[-1] if len(took) > 1 else 0.0, on_it - 2 * LOADING)
-        return waiting * pace > LOADING * len(self._workers)
+        return waiting * pace > PAYS * LOADING * len(self._workers)
 
     def _start(self, slot: int) -> _Worker:
         environment = os.environ | dict.fromkeys(THREADS, "1") | {"PYTHONPATH": str(ROOT)}
