@@ -33,7 +33,7 @@ from utils.translation.bleu import corpus_bleu
 from utils.translation.translate import translate
 
 MODELS = ("transformer", "gru", "lstm", "rnn", "gru-no-attention")
-SEEDS, RATES, SEARCH_UPDATES = (1, 2, 3), (6e-3, 1.2e-2, 2.4e-2), 200
+SEEDS, RATES, SEARCH_UPDATES = (1, 2, 3), (6e-3, 1.2e-2, 2.4e-2, 4.8e-2, 9.6e-2), 200
 SETTINGS = {"updates": 500, "d_model": 64, "d_ff": 128, "layers": 2, "batch_tokens": 1024, "warmup": 100}
 VALIDATION, CURVE_EVERY, READ = 200, 25, 24  # sentences; updates; source tokens that gradients are taken over
 
