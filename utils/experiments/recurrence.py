@@ -33,7 +33,7 @@ from utils.translation.bleu import corpus_bleu
 from utils.translation.translate import translate
 
 MODELS = ("transformer", "gru", "lstm", "rnn", "gru-no-attention")
-SEEDS, RATES, SEARCH_UPDATES = (1, 2, 3), (6e-3, 1.2e-2, 2.4e-2, 4.8e-2, 9.6e-2), 200
+SEEDS, SEARCH_SEEDS, RATES = (1, 2, 3), (4, 5), (6e-3, 1.2e-2, 2.4e-2, 4.8e-2, 9.6e-2)
 SETTINGS = {"updates": 500, "d_model": 64, "d_ff": 128, "layers": 2, "batch_tokens": 1024, "warmup": 100}
 VALIDATION, CURVE_EVERY, READ = 200, 25, 24  # sentences; updates; source tokens that gradients are taken over
 
@@ -127,23 +127,27 @@ def one_training(
     }  # fmt: skip
 
 
-def best_rates(
-    models: Sequence[str], rates: Sequence[float], corpus: Corpus, tokeniser: Tokeniser, report: Callable, **changes
-) -> list[dict]:
-    """Short trainings with seed 1: each model's validation loss at each learning rate."""
+def search_rates(
+    models: Sequence[str], rates: Sequence[float], corpus: Corpus, tokeniser: Tokeniser, report: Callable,
+    seeds: Sequence[int] = SEARCH_SEEDS, **changes,
+) -> list[dict]:  # fmt: skip
+    """Each model's validation loss at each learning rate, after trainings of full length with seeds of their own: what
+    is best after fewer updates need not be best at the end, and what is best for a seed that is then shown is luck.
+    """
     found = []
     for kind in models:
         for rate in rates:
-            _, curve = train_one(kind, 1, corpus, tokeniser, peak=rate, **changes)
-            found.append({"model": kind, "rate": rate, "valid_loss": curve[-1][2], "cpu_seconds": curve[-1][1]})
+            curves = [train_one(kind, seed, corpus, tokeniser, peak=rate, **changes)[1] for seed in seeds]
+            losses, seconds = [curve[-1][2] for curve in curves], sum(curve[-1][1] for curve in curves)
+            told = {"valid_loss": round(sum(losses) / len(losses), 4), "each": losses, "cpu_seconds": round(seconds, 2)}
+            found.append({"model": kind, "rate": rate, **told})
             report(json.dumps(found[-1]))
     return found
 
 
 def recurrence_experiment(
     models: Sequence[str] = MODELS, seeds: Sequence[int] = SEEDS, rates: Sequence[float] = RATES,
-    search_updates: int = SEARCH_UPDATES, report: Callable = print, corpus: Corpus | None = None,
-    keep: Callable | None = None, **changes,
+    report: Callable = print, corpus: Corpus | None = None, keep: Callable | None = None, **changes,
 ) -> dict:  # fmt: skip
     """{"search": …, "results": …}: a rate for each model first, then its trainings at that rate. keep(what there is)
     is called after each of these.
@@ -151,7 +155,7 @@ def recurrence_experiment(
     settings = Settings(**{**SETTINGS, **changes})
     corpus = corpus or corpus_of(settings)
     tokeniser = learn_vocabulary(settings, corpus)
-    search = best_rates(models, rates, corpus, tokeniser, report, **{**changes, "updates": search_updates})
+    search = search_rates(models, rates, corpus, tokeniser, report, **changes)
     results = []
     for seed in seeds:
         for kind in models:
@@ -182,7 +186,7 @@ def main() -> None:
     asked = parser.parse_args()
     command = shlex.join(["python", "-m", "utils.experiments.recurrence", *sys.argv[1:]])
     come_from = {**origin(), "command": command}  # before the work: the commit may change meanwhile
-    told = {"settings": SETTINGS, "search_updates": SEARCH_UPDATES, "rates": RATES, "seeds": list(asked.seeds)}
+    told = {"settings": SETTINGS, "search_seeds": SEARCH_SEEDS, "rates": RATES, "seeds": list(asked.seeds)}
 
     def write(found: dict) -> None:
         minutes = round(time.process_time() / 60, 1)
