@@ -3,6 +3,7 @@
 Everything here works on values alone, without the learner's code: the grader judges with the same functions.
 """
 
+import inspect
 import math
 import re
 from collections.abc import Mapping
@@ -81,6 +82,15 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
         return _troubled(outcome)
     if outcome.value is None and expected.value is not None:
         return Finding("nothing", "Your code returns None: is the `return` missing?", None, expected.value)
+    if inspect.iscoroutine(outcome.value):
+        outcome.value.close()
+        return Finding("nothing", "Your code returns a coroutine, which nobody runs: write `def`, not `async def`.")
+    if inspect.isgenerator(outcome.value):
+        sentence = (
+            "Your code returns a generator, which gives one thing after the other when it is asked: `return` all at "
+            "once, not by `yield` or by `… for …` between round brackets alone."
+        )
+        return Finding("nothing", sentence)
     finding = _compare(exercise, case, expected.value, outcome.value)
     if finding is not None and finding.rank < LEVELS.index("damage"):
         return finding
@@ -206,7 +216,7 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
     if expected is None:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
         return None if got is None else Finding("structure", sentence, got, expected)
-    unlike = isinstance(expected, str) != isinstance(got, str) or isinstance(got, complex)
+    unlike = isinstance(expected, str) != isinstance(got, str) or isinstance(got, complex | list | tuple | dict)
     if got is None or isinstance(got, Tensor) or unlike:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
         return Finding("structure", sentence, got, expected)
