@@ -104,7 +104,7 @@ WRONG_9_1 = {
         made(lambda h, i, s: mixed(h, i, s, F.hardsigmoid(i[0] + s[0]), F.hardsigmoid(i[1] + s[1]))), None,
     ),
     "tanh after mixing": (made(lambda h, i, s: mixed(h, i, s, *gates(i, s)).tanh()), None),
-    "update gate for reset": (made(lambda h, i, s: mixed(h, i, s, gates(i, s)[1], gates(i, s)[1])), "the update gate, does"),
+    "update gate for reset": (made(lambda h, i, s: mixed(h, i, s, gates(i, s)[1], gates(i, s)[1])), "the update gate"),
     "reset detached": (made(lambda h, i, s: mixed(h, i, s, gates(i, s)[0].detach(), gates(i, s)[1])), "gradient"),
     "a little noise": (lambda *a: gru_step(*a) + 1e-2 * torch.randn_like(a[1]), None),
     "half precision": (lambda *a: gru_step(*(p.bfloat16() for p in a)).to(a[0].dtype), None),

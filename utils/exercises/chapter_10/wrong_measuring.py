@@ -75,8 +75,8 @@ ERROR_RATES = (
     Misconception(
         "zero where nothing is sure",
         zero_without_sure,
-        "You return 0 wherever no link is sure. Links may have been made there, and be wrong: only where A and S are both "
-        "empty the rate is 0.",
+        "You return 0 wherever no link is sure. Links may have been made there, and be wrong: only where A and S are "
+        "both empty the rate is 0.",
     ),
     Misconception(
         "rows without a sure link left out",
