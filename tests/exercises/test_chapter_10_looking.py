@@ -93,8 +93,8 @@ def all_hooks_cleared(model, source, target, which):
 
 
 WRONG_10_1 = {
-    "all hooks cleared": (all_hooks_cleared, "hooks_left"),
-    "last hook alone removed": (last_hook_left, "hooks_left"),
+    "all hooks cleared": (all_hooks_cleared, "other hooks"),
+    "last hook alone removed": (last_hook_left, "other hooks"),
     "all self-attentions": (hooks_everywhere, None),
     "always left in training mode": (always_training, None),
     "always left in evaluation mode": (always_eval, "mode"),

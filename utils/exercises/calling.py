@@ -9,13 +9,17 @@ from typing import Any
 
 import torch
 from torch import Tensor, nn
+from torch.nn.modules import module as module_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
 from utils.exercises.declare import WATCHED, Case, Exercise
 from utils.exercises.structure import leaves, tensors
 from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, usual_state
 
-RANDOM_STATE, MODE = "the random state", ".training"  # how what was changed is named, beside the inputs' own names
+# How what was changed is named, beside the inputs' own names. The last four are said of modules, FOLLOWED of tensors,
+# too.
+RANDOM_STATE, EVERYWHERE = "the random state", "the hooks of all modules"
+MODE, HOOKS, FORWARD, FOLLOWED = ".training", ".hooks", ".forward", ".requires_grad"
 TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
@@ -147,7 +151,7 @@ def _called(
         with Largest() as watched:
             call(*arguments, **keywords)
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
-    random_state = torch.get_rng_state()
+    random_state, hooks = torch.get_rng_state(), _hooks_everywhere()
     results = [call(*arguments, **keywords) for _ in range(case.times)]
     value = results[0] if case.times == 1 else results
     if case.changes:
@@ -156,6 +160,11 @@ def _called(
     names, untouched = ({n: v for n, v in given.items() if n not in case.changes} for given in (names, untouched))
     damaged = _damaged(untouched, names)
     damaged += tuple(name for name in names if _grown(untouched[name], names[name]))
+    if not case.gradients:  # else it is the check that asks for them
+        asking = [name for name, tensor in _newly_followed(untouched, names) if name not in damaged]
+        damaged += tuple(name + FOLLOWED for name in asking)
+    if _hooks_everywhere() != hooks:
+        damaged += (EVERYWHERE,)
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
     gradients = None
@@ -208,15 +217,38 @@ def _damaged(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, 
     return tuple(name for name, tensor in had.items() if name not in has or not same_bits(tensor, has[name]))
 
 
+def _newly_followed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
+    """The tensors among arguments that ask for gradients and did not."""
+    had = dict(_named_tensors(before))
+    return [(n, t) for n, t in _named_tensors(after) if t.requires_grad and n in had and not had[n].requires_grad]
+
+
+def _hooks_everywhere() -> int:
+    """How many hooks there are that PyTorch calls for every module of every model."""
+    return len(module_hooks._global_forward_hooks) + len(module_hooks._global_forward_pre_hooks)
+
+
 def _held_by_modules(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
-    """What modules among arguments hold: ("model.table", …), and their modes as ("model.training", …)."""
+    """What modules among arguments hold: ("model.table", …), and, of all modules within, their modes as
+    ("model.training", …), how many hooks hang on them, whether `forward` is written over, which parameters learn.
+    """
     held = []
     for name, value in names.items():
         for way, leaf in leaves(value):
             if isinstance(leaf, nn.Module):
                 held += [(f"{name}{way}.{key}", part) for key, part in leaf.state_dict().items()]
-                held.append((name + way + MODE, torch.tensor([module.training for module in leaf.modules()])))
+                every = list(leaf.modules())
+                held.append((name + way + MODE, torch.tensor([module.training for module in every])))
+                held.append((name + way + HOOKS, torch.tensor([_hooks_of(module) for module in every])))
+                held.append((name + way + FORWARD, torch.tensor(["forward" in vars(module) for module in every])))
+                learning = [parameter.requires_grad for parameter in leaf.parameters()]
+                held.append((name + way + FOLLOWED, torch.tensor(learning)))
     return held
+
+
+def _hooks_of(module: nn.Module) -> int:
+    kinds = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
+    return sum(map(len, kinds))
 
 
 def _is_tensor(value: Any) -> bool:

@@ -77,6 +77,8 @@ def _agreement(
     for index, trial in same_part + [pair for pair in wrong if pair[0] not in important]:
         agreement[index] = _agrees(exercise, misconception, trial, seed + index)
         apart = {index for index, agrees in agreement.items() if not agrees}
+        if apart and misconception.everywhere:
+            return None
         if 3 * len(apart) > len(wrong) and apart & important:
             return None
     return agreement
@@ -115,8 +117,7 @@ def _seen_from_outside(
     ]
     if sentence := _wrong_order(exercise, pairs) or _turned(exercise, pairs) or _scaled(exercise, pairs):
         return sentence
-    index = next(index for index, trial in wrong if trial is worst)
-    if sentence := _ignored(exercise, call, worst, seed + index, fill):
+    if sentence := _ignored(exercise, call, wrong, worst, seed, fill):
         return sentence
     return _only_there(tried, wrong, worst)
 
@@ -198,14 +199,34 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
     return ""
 
 
-def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: int) -> str:
-    """An input that the reference listens to and the answer does not."""
-    names = list(input_names(form_of(exercise), trial.case))
-    generator = torch.Generator().manual_seed(seed + 7)
-    for position, value in enumerate(trial.case.arguments):
-        other = _another(value, generator)
-        if other is None:
+def _ignored(exercise: Exercise, call: Callable, wrong: list, worst: Any, seed: int, fill: int) -> str:
+    """An input that the reference listens to and the answer does not, whatever is put in its place: in the worst case
+    and, lest that was chance, in up to two other wrong ones.
+    """
+    if worst.finding.level != "values":  # what is no number at all stays the same with any input
+        return ""
+    others = [pair for pair in wrong if pair[1] is not worst and pair[1].finding.level == "values"]
+    others = others[:1] + others[1:][-1:]
+    index = next(index for index, trial in wrong if trial is worst)
+    names = list(input_names(form_of(exercise), worst.case))
+    for position in range(len(worst.case.arguments)):
+        deaf = _deaf(exercise, call, worst, position, seed + index, fill)
+        if deaf is None:
             continue
+        if deaf and all(_deaf(exercise, call, t, position, seed + i, fill) is not False for i, t in others):
+            return f"Your result stays the same whatever `{names[position]}` is."
+    return ""
+
+
+def _deaf(exercise: Exercise, call: Callable, trial: Any, position: int, seed: int, fill: int) -> bool | None:
+    """Whether the answer gives the same for every other argument at that position for which the reference gives
+    something else; None where there is no such argument.
+    """
+    if position >= len(trial.case.arguments) or trial.outcome.trouble is not None:
+        return None
+    generator = torch.Generator().manual_seed(seed + 7)
+    value, heard = trial.case.arguments[position], None
+    for other in _others(value, generator):
         arguments = tuple(
             other if i == position or (value is earlier and i < position) else earlier
             for i, earlier in enumerate(trial.case.arguments)
@@ -217,22 +238,21 @@ def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: in
         if expected.trouble is not None or alike(expected, trial.expected):
             continue
         got = call(case, seed, fill)
-        if got is None:
-            return ""
-        if got.trouble is None and alike(got, trial.outcome):
-            return f"Your result stays the same whatever `{names[position]}` is."
-    return ""
+        if got is None or got.trouble is not None or not alike(got, trial.outcome):
+            return False
+        heard = True
+    return heard
 
 
-def _another(value: Any, generator: torch.Generator) -> Any:
-    """A different value of the same kind, or None where there is none to draw."""
+def _others(value: Any, generator: torch.Generator) -> list[Any]:
+    """Different values of the same kind; none where there is none to draw."""
     if not isinstance(value, Tensor) or value.numel() == 0:
-        return None
+        return []
     if value.dtype == torch.bool:
-        return ~value
+        return [~value, torch.rand(value.shape, generator=generator) > 0.5]
     if value.is_floating_point():
-        return torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.dtype)
-    return None
+        return [torch.randn(value.shape, generator=generator, dtype=torch.float64).to(value.dtype) for _ in range(3)]
+    return []
 
 
 def _only_there(tried: list, wrong: list, worst: Any) -> str:

@@ -3,6 +3,7 @@
 Everything here works on values alone, without the learner's code: the grader judges with the same functions.
 """
 
+import inspect
 import math
 import re
 from collections.abc import Mapping
@@ -12,7 +13,17 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import MODE, RANDOM_STATE, Outcome
+from utils.exercises.calling import (
+    EVERYWHERE,
+    FOLLOWED,
+    FORWARD,
+    HOOKS,
+    MODE,
+    RANDOM_STATE,
+    Outcome,
+    form_of,
+    input_names,
+)
 from utils.exercises.declare import Case, Exercise
 from utils.exercises.nearness import close, close_gradient, digits_to_differ, noise_of
 from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves, plain, shown, tensors
@@ -71,29 +82,49 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
         return _troubled(outcome)
     if outcome.value is None and expected.value is not None:
         return Finding("nothing", "Your code returns None: is the `return` missing?", None, expected.value)
+    if inspect.iscoroutine(outcome.value):
+        outcome.value.close()
+        return Finding("nothing", "Your code returns a coroutine, which nobody runs: write `def`, not `async def`.")
+    if inspect.isgenerator(outcome.value):
+        sentence = (
+            "Your code returns a generator, which gives one thing after the other when it is asked: `return` all at "
+            "once, not by `yield` or by `… for …` between round brackets alone."
+        )
+        return Finding("nothing", sentence)
     finding = _compare(exercise, case, expected.value, outcome.value)
     if finding is not None and finding.rank < LEVELS.index("damage"):
         return finding
     if outcome.damaged:
-        return Finding("damage", _damage(case, outcome.damaged))
+        return Finding("damage", _damage(exercise, case, outcome.damaged))
     if finding is not None:
         return finding
     return _compare_gradients(case, expected, outcome) if case.gradients else None
 
 
-def _damage(case: Case, damaged: tuple[str, ...]) -> str:
+LEFT = {  # what is said of a module, by the end of the name of what was changed
+    MODE: "Your code leaves `{}` in another mode, training or evaluation, than it was in: put it back at the end, or "
+    "work on a copy (`copy.deepcopy`).",
+    HOOKS: "Your code leaves other hooks on `{}` than it found there. Keep what `register_forward_hook` returns, and "
+    "call `.remove()` on it at the end: on each of your own, and on no others.",
+    FORWARD: "Your code leaves a `forward` in `{}` that it has written over, which goes on being called. Take it away "
+    "at the end, hang a hook on the module and remove it, or work on a copy (`copy.deepcopy`).",
+    FOLLOWED: "Your code leaves `requires_grad` of `{}` otherwise than it was. `x.detach().requires_grad_()` asks for "
+    "gradients without touching `x`, and `torch.no_grad()` does without them for a while.",
+}
+
+
+def _damage(exercise: Exercise, case: Case, damaged: tuple[str, ...]) -> str:
     """What a call has changed and should not have."""
     told = []
-    inputs = [name for name in damaged if name != RANDOM_STATE and not name.endswith(MODE)]
+    inputs = [name for name in damaged if name not in (RANDOM_STATE, EVERYWHERE) and not name.endswith(tuple(LEFT))]
     if inputs:
         names = " and ".join(f"`{name}`" for name in inputs)
-        told.append(f"Your code changes its input {names} in place. Whoever calls it still needs {_way_out(case)}")
+        way_out = _way_out(input_names(form_of(exercise), case), inputs)
+        told.append(f"Your code changes its input {names} in place. Whoever calls it still needs {way_out}")
     for name in damaged:
-        if name.endswith(MODE):
-            told.append(
-                f"Your code leaves `{name.removesuffix(MODE)}` in another mode, training or evaluation, than it was "
-                f"in: put it back at the end, or work on a copy (`copy.deepcopy`)."
-            )
+        told += [sentence.format(name.removesuffix(end)) for end, sentence in LEFT.items() if name.endswith(end)]
+    if EVERYWHERE in damaged:
+        told.append("Your code leaves a hook behind that is called for every module of every model: `.remove()` it.")
     if RANDOM_STATE in damaged:
         told.append(
             "Your code leaves torch's random numbers elsewhere than it found them, so that a seeded run goes on "
@@ -102,8 +133,8 @@ def _damage(case: Case, damaged: tuple[str, ...]) -> str:
     return " ".join(told)
 
 
-def _way_out(case: Case) -> str:
-    if not tensors((case.arguments, case.keywords)):
+def _way_out(given: Mapping[str, Any], changed: list[str]) -> str:
+    if all(isinstance(given.get(name), list | dict) for name in changed):
         return "it as it was: work on a copy, or build a new list or dictionary."
     return (
         "that tensor: work on a copy, or use operations that return a new one (`masked_fill`, not `masked_fill_`; "
@@ -185,7 +216,8 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
     if expected is None:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
         return None if got is None else Finding("structure", sentence, got, expected)
-    if got is None or isinstance(got, Tensor) or (isinstance(expected, str) != isinstance(got, str)):
+    unlike = isinstance(expected, str) != isinstance(got, str) or isinstance(got, complex | list | tuple | dict)
+    if got is None or isinstance(got, Tensor) or unlike:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
         return Finding("structure", sentence, got, expected)
     try:
@@ -318,7 +350,7 @@ def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
     if one.gradients is not None and other.gradients is not None and not _same_gradients(one, other):
         return False
     mine, theirs = list(leaves(one.value)), list(leaves(other.value))
-    if len(mine) != len(theirs):
+    if len(mine) != len(theirs) or isinstance(one.value, Mapping) != isinstance(other.value, Mapping):
         return False
     return all(a == b and _alike_leaf(x, y, tolerance) for (a, x), (b, y) in zip(mine, theirs, strict=True))
 

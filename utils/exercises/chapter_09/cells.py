@@ -6,7 +6,8 @@ from torch import Generator, Tensor
 from utils.exercises.chapter_09.pieces import gru_cell
 from utils.exercises.chapter_09.references import gru_step, read_sequence
 from utils.exercises.chapter_09.words import EDGE, FINISHED_CELLS, MASK, PADDED
-from utils.exercises.chapter_09.wrong_cells import GRU_STEP, READ_SEQUENCE
+from utils.exercises.chapter_09.wrong_cells import GRU_STEP
+from utils.exercises.chapter_09.wrong_sequences import READ_SEQUENCE
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
 from utils.exercises.judging import close
@@ -31,8 +32,8 @@ def _step_cases(generator: Generator) -> list[Case]:
         Case("three sentences", drawn(3, 4, 2)),
         Case("three other sentences", drawn(3, 4, 2)),
         Case("width and d_hidden equal", drawn(2, 3, 3)),
-        Case("float64", drawn(2, 3, 4, dtype=torch.float64)),
-        Case("gradients", drawn(2, 3, 4), gradients=True),
+        Case("float64", drawn(2, 3, 4, dtype=torch.float64), part=EDGE),
+        Case("gradients", drawn(2, 3, 4), gradients=True, part="property"),
         Case("a state of zeros", (x, torch.zeros_like(state), *weights), part=EDGE, traits=("the state is zero",)),
         Case("an input of zeros", (torch.zeros_like(x), state, *weights), part=EDGE),
         Case("one unit", drawn(4, 9, 1), part=EDGE),
@@ -112,7 +113,7 @@ def _sequence_cases(generator: Generator) -> list[Case]:
         Case("a shorter sentence beside a longer one", drawn(_lengths(5, 5, 3)), part=MASK, traits=(PADDED,)),
         Case("three lengths", drawn(_lengths(6, 2, 6, 4)), part=MASK, traits=(PADDED,)),
         Case("float64", drawn(_lengths(4, 4, 3), dtype=torch.float64), part=MASK, traits=(PADDED,)),
-        Case("gradients", drawn(_lengths(4, 4, 2)), gradients=True, traits=(PADDED,)),
+        Case("gradients", drawn(_lengths(4, 4, 2)), gradients=True, part="property", traits=(PADDED,)),
         Case("width and d_hidden equal", drawn(_lengths(4, 4, 4), width=4)),
         Case(
             "columns of padding alone",
@@ -165,7 +166,7 @@ SEQUENCE = Exercise(
             "What stands at padding, and how much of it there is, may move neither a state nor the last state.",
         ),
     ),
-    returns=("states", "last"),
+    returns=("states", "last state"),
     forbidden=("torch.nn.utils.rnn.pack_padded_sequence",),
     misconceptions=READ_SEQUENCE,
     hints=(

@@ -6,7 +6,8 @@ from torch import Generator, Tensor
 from utils.exercises.chapter_09.pieces import Reader
 from utils.exercises.chapter_09.references import influence, layer_cost, window_mask
 from utils.exercises.chapter_09.words import EDGE, SHAPE
-from utils.exercises.chapter_09.wrong_measuring import INFLUENCE, LAYER_COST, WINDOW_MASK
+from utils.exercises.chapter_09.wrong_counting import LAYER_COST, WINDOW_MASK
+from utils.exercises.chapter_09.wrong_measuring import INFLUENCE
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
 
@@ -31,7 +32,7 @@ def _influence_cases(generator: Generator) -> list[Case]:
         case("a state that changes slowly", "gated", 5),
         case("self-attention", "attention", 5),
         case("as long as wide", "recurrent", 3, 3, 3, part=SHAPE),
-        case("float64", "attention", 4, dtype=torch.float64),
+        case("float64", "attention", 4, dtype=torch.float64, part=EDGE),
         case("a running average", "average", 6),
         case("the first input counts for all", "twice the first", 4),
         case("only the last input counts", "last alone", 4, part=EDGE, traits=("earlier inputs move nothing",)),
@@ -139,6 +140,9 @@ def _window_cases(generator: Generator) -> list[Case]:
         Case("window 1: only itself", (6, 1), part=EDGE, traits=("the window is 1",)),
         Case("a window wider than the text", (3, 9), part=EDGE, traits=("the window is wider than the text",)),
         Case("length 4, on the CPU", (4, 3, "cpu")),
+        Case("length 90, window 41", (90, 41)),
+        Case("length 9, window 7", (9, 7)),
+        Case("length 11, window 9", (11, 9)),
     ]
 
 

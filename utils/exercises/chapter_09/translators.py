@@ -25,7 +25,8 @@ def _target(generator: Generator, *lengths: int) -> Tensor:
 
 
 def _pair_cases(generator: Generator) -> list[Case]:
-    pieces, square = pair_pieces(generator), pair_pieces(generator, d_model=6)
+    pieces, square = pair_pieces(generator), pair_pieces(generator, d_model=4, d_hidden=4)
+    wider = pair_pieces(generator, vocab_size=13, d_model=4, d_hidden=9)
     unknown = words(generator, 4, 4), _target(generator, 4, 4)
     for ids in unknown:
         ids[:, 1] = UNKNOWN
@@ -42,12 +43,12 @@ def _pair_cases(generator: Generator) -> list[Case]:
         _case("a longer source", pieces, source(5), target(3)),
         _case("a shorter source", pieces, source(3), target(5)),
         _case("d_model and d_hidden equal", square, source(3, 3), target(4, 4)),
+        _case("other widths and another vocabulary", wider, source(4, 3), target(2, 2)),
         _case("padding in the source", pieces, source(5, 2), target(4, 4), part=MASK, traits=(PADDED,)),
         _case("an unknown word on both sides", pieces, *unknown, part=MASK, traits=(STRANGE,)),
         _case("three lengths", pieces, source(2, 5, 3), target(3, 3, 3), part=MASK, traits=(PADDED,)),
         _case("training mode", pieces, source(4, 2), target(4, 4), part=MASK, training=True, traits=(PADDED,)),
-        Case("gradients", (source(4, 2), target(3, 3)), build=pieces, own_weights=True, gradients=True,
-             traits=(PADDED,)),
+        _case("gradients", pieces, source(4, 2), target(3, 3), part="property", gradients=True, traits=(PADDED,)),
         _case("only BEGIN so far", pieces, source(3, 2, 3, 3), target(1, 1, 1, 1), part=EDGE, traits=(PADDED,)),
         _case("a source of END alone", pieces, source(1), target(5), part=EDGE),
     ]  # fmt: skip
@@ -64,6 +65,32 @@ def _future_changed(generator: Generator) -> list[Case]:
         _case("from position 3 on another target", build, source, changed),
         _case("two more columns of padding", build, wider, target),
     ]
+
+
+def _parameters(generator: Generator) -> list[Case]:
+    ids = torch.zeros(1, 1, dtype=torch.long)  # never looked at
+    return [_case("its parameters", pair_pieces(generator), ids, ids, observe="parameters")]
+
+
+def _twice(generator: Generator) -> list[Case]:
+    return [_case("called twice", pair_pieces(generator), words(generator, 3, 2), _target(generator, 2, 2), times=2)]
+
+
+def _nothing_kept(cases: list[Case], results: list[list[Tensor]]) -> bool:
+    first, second = results[0]
+    return close(second, first)
+
+
+def _those_of_its_parts(cases: list[Case], results: list[list[Tensor]]) -> bool:
+    """In any order, each once."""
+    wanted = [parameter for part in cases[0].build for parameter in part.parameters()]
+    left = list(results[0])
+    for parameter in wanted:
+        fitting = next((i for i, own in enumerate(left) if torch.equal(own, parameter)), None)
+        if fitting is None:
+            return False
+        left.pop(fitting)
+    return not left
 
 
 def _past_and_padding(cases: list[Case], results: list[Tensor]) -> bool:
@@ -87,6 +114,20 @@ WITHOUT_ATTENTION = Exercise(
             _future_changed,
             _past_and_padding,
             "Logits may depend neither on later target tokens nor on how much padding stands behind the source.",
+        ),
+        Property(
+            "called twice",
+            _twice,
+            _nothing_kept,
+            "A second call with the same sentences gives other logits: your module keeps something of the first one. "
+            "The encoder begins with zeros each time.",
+        ),
+        Property(
+            "it learns with its four parts",
+            _parameters,
+            _those_of_its_parts,
+            "The module's parameters should be those of its four parts and no others. Keep each part as an attribute, "
+            "`self.encoder = encoder`: what a plain list holds is neither trained nor moved to a GPU.",
         ),
     ),
     returns=("logits",),
@@ -129,8 +170,8 @@ def _step_cases(generator: Generator) -> list[Case]:
         Case("three lengths", drawn(2, 6, 4), part=MASK, traits=(PADDED,)),
         Case("as many sentences as source tokens", drawn(3, 2, 1), part=MASK, traits=(PADDED,)),
         Case("float64", drawn(4, 3, dtype=torch.float64), part=MASK, traits=(PADDED,)),
-        Case("gradients", drawn(4, 2), gradients=True, traits=(PADDED,)),
-        Case("a source of one token", drawn(1, 1, 1, width=6), part=EDGE),
+        Case("gradients", drawn(4, 2), gradients=True, part="property", traits=(PADDED,)),
+        Case("a source of one token", drawn(1, 1, 1, width=6), part=EDGE, traits=("the source is one token",)),
         Case("three sentences, one unit", drawn(3, 3, 3, d_hidden=1), part=EDGE),
     ]
 

@@ -1,4 +1,4 @@
-"""What goes wrong with a GRU step and with a padded sequence (chapter 09), and what puts it right."""
+"""What goes wrong with a GRU step (chapter 09), and what puts it right."""
 
 import torch
 from torch import Tensor
@@ -76,6 +76,26 @@ def bias_outside(x, state, input_weight, hidden_weight, input_bias, hidden_bias)
     return (1 - update) * (i[2] + reset * (s[2] - bias) + bias).tanh() + update * state
 
 
+def reset_on_input(state, i, s):
+    reset, update = gates(i, s)
+    return (1 - update) * (reset * i[2] + s[2]).tanh() + update * state
+
+
+def mixed(state, i, s, reset, update):
+    """A step with these gates."""
+    return (1 - update) * (i[2] + reset * s[2]).tanh() + update * state
+
+
+def candidate_bias_lost(x, state, input_weight, hidden_weight, input_bias, hidden_bias):
+    bias = hidden_bias.clone()
+    bias[2 * state.size(-1) :] = 0.0
+    return stepping(right_step)(x, state, input_weight, hidden_weight, input_bias, bias)
+
+
+def right_step(state, i, s):
+    return mixed(state, i, s, *gates(i, s))
+
+
 def not_transposed(x, state, input_weight, hidden_weight, input_bias, hidden_bias):
     return x @ input_weight + input_bias
 
@@ -134,15 +154,54 @@ GRU_STEP = (
         "why the cell has two biases, b and c.",
     ),
     Misconception(
+        "reset on the input",
+        stepping(reset_on_input),
+        "In your candidate the reset gate multiplies what comes from the input. It says how much of the old *state* "
+        "the candidate gets to see: W x + b + reset · (U h + c).",
+    ),
+    Misconception(
+        "candidate's hidden bias forgotten",
+        candidate_bias_lost,
+        "Right but for the candidate's hidden bias, the third block of `hidden_bias`, which is missing: reset · (U h "
+        "+ c).",
+    ),
+    Misconception(
+        "gates of the input alone",
+        stepping(lambda state, i, s: mixed(state, i, s, i[0].sigmoid(), i[1].sigmoid())),
+        "Your gates are made of the input alone. A gate depends on word and state: the sigmoid of the sum of both "
+        "sides.",
+    ),
+    Misconception(
+        "gates of the state alone",
+        stepping(lambda state, i, s: mixed(state, i, s, s[0].sigmoid(), s[1].sigmoid())),
+        "Your gates are made of the state alone. A gate depends on word and state: the sigmoid of the sum of both "
+        "sides.",
+    ),
+    Misconception(
+        "gates without a sigmoid",
+        stepping(lambda state, i, s: mixed(state, i, s, i[0] + s[0], i[1] + s[1])),
+        "Your gates are sums, of any size. A gate is a share between 0 and 1: the sigmoid of that sum.",
+    ),
+    Misconception(
+        "reset for update",
+        stepping(lambda state, i, s: mixed(state, i, s, gates(i, s)[0], gates(i, s)[0])),
+        "One gate, the reset gate, does the work of both. The update gate, which mixes candidate and old state, is "
+        "made of the second block.",
+    ),
+    Misconception(
+        "update for reset",
+        stepping(lambda state, i, s: mixed(state, i, s, gates(i, s)[1], gates(i, s)[1])),
+        "One gate, the update gate, does the work of both. The reset gate, which stands in the candidate, is made of "
+        "the first block.",
+    ),
+    Misconception(
         "hidden bias forgotten",
-        lambda x, h, w, u, b, c: stepping(lambda s, i, o: (1 - gates(i, o)[1]) * (i[2] + gates(i, o)[0] * o[2]).tanh()
-                                          + gates(i, o)[1] * s)(x, h, w, u, b, torch.zeros_like(c)),
+        lambda x, h, w, u, b, c: stepping(right_step)(x, h, w, u, b, torch.zeros_like(c)),
         "The biases of the state's side, `hidden_bias`, are missing.",
     ),
     Misconception(
         "input bias forgotten",
-        lambda x, h, w, u, b, c: stepping(lambda s, i, o: (1 - gates(i, o)[1]) * (i[2] + gates(i, o)[0] * o[2]).tanh()
-                                          + gates(i, o)[1] * s)(x, h, w, u, torch.zeros_like(b), c),
+        lambda x, h, w, u, b, c: stepping(right_step)(x, h, w, u, torch.zeros_like(b), c),
         "The biases of the input's side, `input_bias`, are missing.",
     ),
     Misconception(
@@ -151,128 +210,3 @@ GRU_STEP = (
         "A weight has the shape (3 · d_hidden, width), as in nn.Linear: `x @ input_weight.T`.",
     ),
 )  # fmt: skip
-
-
-# 9.2, a padded sequence ───────────────────────────────────────────────────────────────────────────────────────────
-
-
-def reading(keep):
-    """A wrong answer to 9.2: keep(is real (batch, 1), new state, old state) gives the next state."""
-
-    def answer(cell, inputs, real, state):
-        states = []
-        for t in range(inputs.size(1)):
-            state = keep(real[:, t, None], cell(inputs[:, t], state), state)
-            states.append(state)
-        return torch.stack(states, dim=1), state
-
-    return answer
-
-
-right_reading = reading(torch.where)
-
-
-def zeros_at_padding(cell, inputs, real, state):
-    states, last = right_reading(cell, inputs, real, state)
-    return states * real[..., None], last
-
-
-def from_zeros(cell, inputs, real, state):
-    return right_reading(cell, inputs, real, torch.zeros_like(state))
-
-
-def no_recurrence(cell, inputs, real, state):
-    states = [torch.where(real[:, t, None], cell(inputs[:, t], state), state) for t in range(inputs.size(1))]
-    return torch.stack(states, dim=1), states[-1]
-
-
-def lengths_only(cell, inputs, real, state):
-    ordered = torch.arange(inputs.size(1)) < real.sum(dim=1, keepdim=True)
-    return right_reading(cell, inputs, ordered, state)
-
-
-def positions_first(cell, inputs, real, state):
-    states, last = right_reading(cell, inputs, real, state)
-    return states.transpose(0, 1), last
-
-
-def states_before(cell, inputs, real, state):
-    states, last = right_reading(cell, inputs, real, state)
-    return torch.cat([state[:, None], states[:, :-1]], dim=1), last
-
-
-def inputs_zeroed(cell, inputs, real, state):
-    return reading(lambda is_real, new, old: new)(cell, inputs * real[..., None], real, state)
-
-
-def gathered(cell, inputs, real, state):
-    states, _ = reading(lambda is_real, new, old: new)(cell, inputs, real, state)
-    at = (real.sum(dim=1) - 1).clamp(min=0)
-    return states, states[torch.arange(len(states)), at]
-
-
-READ_SEQUENCE = (
-    Misconception(
-        "padding read",
-        reading(lambda is_real, new, old: new),
-        "Your cell reads padding as if it were words: a sentence's last state then depends on how long its neighbours "
-        "in the batch are. Where `real` is False the state stays as it was.",
-    ),
-    Misconception(
-        "padding set to zero and read",
-        inputs_zeroed,
-        "You set padding to zero and read it all the same. An input of zeros still moves the state: gates and biases "
-        "go on working. The state itself has to stay.",
-    ),
-    Misconception(
-        "state forgotten at padding",
-        reading(lambda is_real, new, old: new * is_real),
-        "At padding your state becomes zero: all that was read is forgotten before the decoder gets it. It should "
-        "stay as it was.",
-    ),
-    Misconception(
-        "zeros among the states",
-        zeros_at_padding,
-        "Your last state is right. Among `states` you put zeros at padding, as pad_packed_sequence does; asked for is "
-        "the state as it stayed.",
-    ),
-    Misconception(
-        "last right, states run on",
-        gathered,
-        "You run on through padding and pick out the state at each sentence's last word. That makes `last` right, as "
-        "long as all padding stands at the end; `states` still hold what padding did.",
-    ),
-    Misconception(
-        "mask the wrong way round",
-        reading(lambda is_real, new, old: torch.where(is_real, old, new)),
-        "Your mask works the wrong way round: the state stays at words and moves at padding. True = a real token.",
-    ),
-    Misconception(
-        "starts from zeros",
-        from_zeros,
-        "You begin with a state of zeros. The state before the first position is given: a decoder begins with what "
-        "the encoder hands over.",
-    ),
-    Misconception(
-        "always from the first state",
-        no_recurrence,
-        "Each of your steps begins with the state that was given, not with the one before: nothing is carried from "
-        "word to word. Assign the new state to `state` within the loop.",
-    ),
-    Misconception(
-        "padding only at the end",
-        lengths_only,
-        "You count the real tokens and take the first so many positions for them. Padding may stand in front as well "
-        "(a sentence that is read backwards): ask `real` at each position.",
-    ),
-    Misconception(
-        "positions first",
-        positions_first,
-        "Your states come as (length, batch, d_hidden): stack them along axis 1, `torch.stack(states, dim=1)`.",
-    ),
-    Misconception(
-        "states before the step",
-        states_before,
-        "At position t you keep the state before the step. states[:, t] is the one that has read inputs[:, t].",
-    ),
-)

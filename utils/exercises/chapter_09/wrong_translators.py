@@ -5,7 +5,7 @@ from torch import Tensor, nn
 
 from utils.exercises.chapter_09.references import read_sequence
 from utils.exercises.declare import Misconception
-from utils.transformer.masks import PADDING
+from utils.transformer.masks import END, PADDING
 
 # 9.3, one state between the halves ────────────────────────────────────────────────────────────────────────────────
 
@@ -77,6 +77,34 @@ class Backwards(Built):
         return super().read(source.flip(1))
 
 
+class FirstState(Built):
+    """The encoder's first state is handed over."""
+
+    def forward(self, source, target):
+        return self.output(self.write(target, self.read(source)[0][:, 0]))
+
+
+class SummedStates(Built):
+    """The encoder's states are added up."""
+
+    def forward(self, source, target):
+        return self.output(self.write(target, self.read(source)[0].sum(dim=1)))
+
+
+class BeginSkipped(Built):
+    """The mask of the target leaves out BEGIN."""
+
+    def write(self, target, summary):
+        return read_sequence(self.decoder, self.embedding(target), target > END, summary)[0]
+
+
+class SummaryAtEachStep(Built):
+    """Every step of the decoder begins with the summary."""
+
+    def write(self, target, summary):
+        return torch.stack([self.decoder(token, summary) for token in self.embedding(target).unbind(1)], dim=1)
+
+
 class Probabilities(Built):
     """The softmax is taken in the model."""
 
@@ -140,6 +168,29 @@ PAIR = (
         "the mean of the states",
         MeanState,
         "You hand over the mean of the encoder's states. Asked for is the last one, which has read the whole sentence.",
+    ),
+    Misconception(
+        "the sum of the states",
+        SummedStates,
+        "You hand over the sum of the encoder's states. Asked for is the last one, which has read the whole sentence.",
+    ),
+    Misconception(
+        "the first state",
+        FirstState,
+        "You hand over the encoder's first state, which has read one word. Asked for is the last one, which "
+        "`read_sequence` returns second.",
+    ),
+    Misconception(
+        "the summary at each step",
+        SummaryAtEachStep,
+        "Each step of your decoder begins with the summary again, and forgets what has been written. It begins with it "
+        "once; then each step goes on from the one before.",
+    ),
+    Misconception(
+        "BEGIN skipped",
+        BeginSkipped,
+        "Your mask of the target leaves out more than padding: BEGIN (2), END (3) and unknown words (1) are read like "
+        "any word. Only `target != PADDING` counts.",
     ),
     Misconception(
         "read backwards",
@@ -222,7 +273,54 @@ def twice(cell, attention, embedded, state, memory, real):
     return new, attention(new[:, None], memory, memory, real[:, None])[1][:, 0]
 
 
+def token_asks(cell, attention, embedded, state, memory, real):
+    context, weights = attention(embedded[:, None], memory, memory, real[:, None])
+    return step(cell, embedded, state, context[:, 0]), weights[:, 0]
+
+
+def no_axis(cell, attention, embedded, state, memory, real):
+    context, weights = attention(state, memory, memory, real)
+    return step(cell, embedded, state, context), weights
+
+
+def squeezed(context_too: bool):
+    def answer(cell, attention, embedded, state, memory, real):
+        context, weights = attention(state[:, None], memory, memory, real[:, None])
+        context = context.squeeze() if context_too else context[:, 0]
+        return step(cell, embedded, state, context), weights.squeeze()
+
+    return answer
+
+
+SQUEEZED = (
+    "`.squeeze()` takes away *every* axis of size 1: that of the query, and the batch's too where there is one "
+    "sentence, or the source's where it is one token. Say which: `.squeeze(1)`, or `[:, 0]`."
+)
 ATTENTIVE_STEP = (
+    Misconception("everything squeezed", squeezed(True), SQUEEZED),
+    Misconception("weights squeezed", squeezed(False), SQUEEZED),
+    Misconception(
+        "the token asks",
+        token_asks,
+        "Your query is the newest token. Bahdanau's decoder asks with its state, which knows what has been written so "
+        "far.",
+    ),
+    Misconception(
+        "no axis for the query",
+        no_axis,
+        "The state goes in as (batch, d_hidden), where the attention wants a query for each position, (batch, 1, "
+        "d_hidden): `state[:, None]`, and `real[:, None]` for its mask.",
+    ),
+    Misconception(
+        "input and state exchanged",
+        attended(lambda cell, e, s, c, w, m: (cell(s, torch.cat([e, c], dim=-1)), w)),
+        "You hand the cell the state first. It is called as cell(x, state), and x is [embedded; context].",
+    ),
+    Misconception(
+        "three parts",
+        attended(lambda cell, e, s, c, w, m: (step(cell, e, s, c), c, w)),
+        "You return the context as well. Asked for are two things: the new state and the weights.",
+    ),
     Misconception(
         "no mask",
         unmasked,
@@ -237,8 +335,9 @@ ATTENTIVE_STEP = (
     Misconception(
         "mask without its axis",
         mask_without_axis,
-        "The mask goes in as (batch, source_len), where the attention expects (batch, 1, source_len): with the axis of "
-        "the query missing, the sentences of the batch stand in its place. `real[:, None]` puts it there.",
+        "Every sentence gets the mask of the first. So it comes out when the mask goes in as (batch, source_len), "
+        "where the attention expects (batch, 1, source_len): with the axis of the query missing, the sentences of the "
+        "batch stand in its place. `real[:, None]` puts it there.",
     ),
     Misconception(
         "context first",

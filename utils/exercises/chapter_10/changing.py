@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_10.references import contributions, other_weights, pruned
-from utils.exercises.chapter_10.words import EDGE
+from utils.exercises.chapter_10.words import EDGE, VIEW
 from utils.exercises.chapter_10.wrong_changing import CONTRIBUTIONS, OTHERS, PRUNED
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
@@ -25,8 +25,9 @@ def _pruned_cases(generator: Generator) -> list[Case]:
         case("two heads, not side by side", 5, 4, 3, [0, 2]),
         case("d_model = heads · d_v", 12, 4, 3, [2]),
         case("fewer numbers than heads · d_v", 3, 2, 4, [1]),
-        case("float64", 6, 2, 3, [0], dtype=torch.float64),
-        case("with gradients", 4, 2, 2, [1], gradients=True),
+        case("heads in any order", 6, 5, 2, [3, 0, 4]),
+        case("float64", 6, 2, 3, [0], dtype=torch.float64, part=EDGE),
+        case("with gradients", 4, 2, 2, [1], gradients=True, part="property"),
         case("nothing silenced", 4, 2, 3, [], part=EDGE),
         case("all heads silenced", 4, 2, 3, [0, 1], part=EDGE),
         case("one head of width one", 2, 1, 1, [0], part=EDGE),
@@ -60,6 +61,15 @@ def _other_inputs(generator: Generator, source_len: int, d_v: int, dtype=torch.f
     return weights, normal(generator, source_len, d_v, dtype=dtype), normal(generator, source_len, dtype=dtype)
 
 
+def _used_up(generator: Generator) -> tuple[Tensor, ...]:
+    """Inputs in which the weight that falls most is zero."""
+    weights, value, direction = _other_inputs(generator, 7, 3)
+    held = torch.cat([value, torch.ones_like(value[:, :1])], dim=1).double()
+    step = direction.double() - held @ torch.linalg.pinv(held) @ direction.double()
+    weights = weights.index_fill(0, step.argmin(), 0.0)
+    return weights / weights.sum(), value, direction
+
+
 def _other_cases(generator: Generator) -> list[Case]:
     def case(name: str, source_len: int, d_v: int, dtype: torch.dtype = torch.float32, **options) -> Case:
         return Case(name, _other_inputs(generator, source_len, d_v, dtype), tolerance=1e-3, **options)
@@ -68,18 +78,24 @@ def _other_cases(generator: Generator) -> list[Case]:
     away = torch.zeros(8).index_fill_(0, weights.argmax(), -1.0)
     weights_two, repeated, direction = _other_inputs(generator, 6, 3)
     repeated = repeated[:3].repeat(2, 1)
+    used_up = _used_up(generator)
+    turned = _other_inputs(generator, 8, 3)
+    turned = turned[0], turned[1].t().contiguous().t(), turned[2]
     return [
         case("eight words, values of width three", 8, 3),
         case("twelve words, values of width four", 12, 4),
         case("five words, values of width one", 5, 1),
         Case("away from the largest weight", (weights, value, away), tolerance=1e-3),
         Case("every value stands there twice", (weights_two, repeated, direction), tolerance=1e-3),
-        case("float64", 9, 4, torch.float64),
+        Case("values that are a view", turned, tolerance=1e-3, part="shape", traits=(VIEW,)),
+        case("float64", 9, 4, torch.float64, part=EDGE),
+        Case("a weight that is zero and would fall", used_up, tolerance=1e-3, part=EDGE,
+             traits=("a weight is zero already, and the free direction would have it fall",)),
         case("one more than is held fast", 6, 4),
         case("five words, values of width four", 5, 4, part=EDGE, traits=(NOTHING_FREE,)),
         case("three words, values of width six", 3, 6, part=EDGE, traits=(NOTHING_FREE,)),
         case("one word", 1, 2, part=EDGE, traits=(NOTHING_FREE,)),
-    ]
+    ]  # fmt: skip
 
 
 def _same_mixture(cases: list[Case], results: list[Tensor]) -> bool:
@@ -132,13 +148,16 @@ def _contribution_cases(generator: Generator) -> list[Case]:
 
     quiet = case("", 2, 3, 4, 3, 6).arguments
     quiet[1][:, 0] = 0.0
+    weights, value, output_weight = case("", 2, 3, 4, 3, 6).arguments
+    turned = weights, value.transpose(0, 1).contiguous().transpose(0, 1), output_weight
     return [
         case("two heads, three rows, four columns", 2, 3, 4, 3, 6),
         case("one head", 1, 3, 5, 2, 4),
         case("d_model = heads · d_v", 3, 2, 4, 2, 6),
         case("as many heads as rows and columns", 4, 4, 4, 2, 5),
         case("heads as wide as there are heads", 3, 4, 5, 3, 7),
-        case("float64", 2, 3, 4, 3, 6, dtype=torch.float64),
+        Case("values that are a view, as split_heads makes them", turned, part="shape", traits=(VIEW,)),
+        case("float64", 2, 3, 4, 3, 6, dtype=torch.float64, part=EDGE),
         Case("a key whose value is zero", quiet, part=EDGE),
         case("one of everything", 1, 1, 1, 1, 1, part=EDGE),
     ]

@@ -28,8 +28,16 @@ def _cases(generator: Generator) -> list[Case]:
         case("source and target of equal length, decoder", "decoder", [4], [4]),
         case("three layers, four heads, encoder", "encoder", [5], [4], 3, 4),
         case("padding in the source", "cross", [5, 2], [3, 3], part=MASK),
-        case("a model in training mode, with dropout", "cross", [4, 4], [3, 3], training=True, dropout=0.4),
-        case("somebody else's hooks are there already", "cross", [4], [3], watched=True),
+        case(
+            "a model in training mode, with dropout",
+            "cross",
+            [4, 4],
+            [3, 3],
+            training=True,
+            dropout=0.4,
+            part="property",
+        ),
+        case("somebody else's hooks are there already", "cross", [4], [3], watched=True, part="property"),
         case("one layer, one head, one word", "encoder", [1], [1], 1, 1, part=EDGE),
     ]
 

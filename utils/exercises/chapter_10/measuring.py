@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_10.references import alignment_error_rate, found
-from utils.exercises.chapter_10.words import EDGE
+from utils.exercises.chapter_10.words import EDGE, VIEW
 from utils.exercises.chapter_10.wrong_measuring import ERROR_RATES, FOUND
 from utils.exercises.declare import Case, Exercise, Property
 
@@ -36,7 +36,8 @@ def near(generator: Generator, links: Tensor, dtype: torch.dtype = torch.float32
 
 def _rate_cases(generator: Generator) -> list[Case]:
     def case(name: str, *shape: int, dtype: torch.dtype = torch.float32, **options) -> Case:
-        sure, possible = drawn_links(generator, *shape)
+        order = torch.randperm(shape[-2], generator=generator)  # rows of all kinds in any order, as in sentences
+        sure, possible = (links[..., order, :] for links in drawn_links(generator, *shape))
         return Case(name, (near(generator, possible, dtype), sure, possible), **options)
 
     sure, possible = drawn_links(generator, 3, 5, 6)
@@ -48,18 +49,26 @@ def _rate_cases(generator: Generator) -> list[Case]:
     sure, possible = drawn_links(generator, 5, 7)
     perfect = (torch.rand(5, 7, generator=generator) + 2 * possible + 2 * sure).softmax(dim=-1)
     nothing = torch.zeros(3, 4, dtype=torch.bool)
+    possible_alone = torch.tensor([[1, 1, 0, 0], [0, 1, 1, 0], [0, 0, 0, 0], [1, 0, 0, 1]]).bool()
+    half_right = torch.rand(4, 4, generator=generator) + 2 * torch.eye(4)[[2, 1, 0, 3]]  # the first row's link is wrong
+    turned = near(generator, (maps := case("", 4, 2, 6, 5)).arguments[2]).transpose(0, 1)
+    turned = turned, *(links.transpose(0, 1) for links in maps.arguments[1:])
     return [
         case("one sentence, five words", 5, 6),
         case("one sentence, more rows than columns", 7, 4),
         case("three sentences", 3, 5, 6),
         uneven,
         case("as many rows as columns", 6, 6),
+        Case("maps with two axes exchanged, as a view", turned, part="shape", traits=(VIEW,)),
+        Case("no link is sure", (half_right, torch.zeros_like(possible_alone), possible_alone), part=EDGE,
+             traits=("no link is sure",)),
         case("float64", 2, 4, 5, dtype=torch.float64),
         case("two sentences, four heads' worth of maps", 2, 4, 5, 6),
         Case("every link right", (perfect, sure, possible), part=EDGE),
-        Case("no link at all", (drawn_weights(generator, 3, 4), nothing, nothing), part=EDGE),
+        Case("no link at all", (drawn_weights(generator, 3, 4), nothing, nothing), part=EDGE,
+             traits=("there is no link, neither sure nor possible",)),
         case("one row", 1, 4, part=EDGE),
-    ]
+    ]  # fmt: skip
 
 
 ERROR_RATE = Exercise(
@@ -86,11 +95,10 @@ ERROR_RATE = Exercise(
 
 def _found_cases(generator: Generator) -> list[Case]:
     def case(name: str, batch: int, heads: int, rows: int, columns: int, share: float = 0.5, **options) -> Case:
-        dtype = options.pop("dtype", torch.float32)
         relation = _relation(generator, batch, rows, columns, share)
         bias = 2.0 * relation[:, None] * torch.rand(1, heads, 1, 1, generator=generator)
         noise = torch.randn(batch, heads, rows, columns, generator=generator, dtype=torch.float64)
-        return Case(name, ((2 * (noise + bias)).softmax(dim=-1).to(dtype), relation), **options)
+        return Case(name, ((2 * (noise + bias)).softmax(dim=-1).float(), relation), **options)
 
     two_columns = _relation(generator, 2, 5, 6, 0.7)
     two_columns |= two_columns.roll(1, dims=-1)
@@ -105,9 +113,8 @@ def _found_cases(generator: Generator) -> list[Case]:
         Case("two wanted columns in a row", (either, two_columns), traits=(SHARED,)),
         case("as many heads as sentences", 3, 3, 4, 4),
         case("as many heads as rows", 2, 5, 5, 5),
-        case("float64", 2, 2, 4, 5, dtype=torch.float64),
         Case("nothing is asked", (drawn_weights(generator, 2, 3, 4, 4), torch.zeros(2, 4, 4, dtype=torch.bool)),
-             part=EDGE),
+             part=EDGE, traits=("no row wants anything",)),
         case("one head, one row", 1, 1, 1, 4, 1.0, part=EDGE),
     ]  # fmt: skip
 

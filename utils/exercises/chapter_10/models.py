@@ -1,4 +1,4 @@
-"""Small models whose maps are taken (exercise 10.1). Their attention tells of hooks that were left behind."""
+"""Small models whose maps are taken (exercise 10.1)."""
 
 import torch
 from torch import Generator, Tensor, nn
@@ -9,29 +9,14 @@ from utils.transformer.masks import END, causal_mask, padding_mask
 VOCABULARY, WIDTH = 12, 8
 
 
-class Telling(MultiHeadAttention):
-    """The clear attention; its state says how many hooks hang on it, so that one that was left behind shows."""
-
-    def state_dict(self, *arguments, **keywords):
-        """As usual, with `hooks_left` beside the weights."""
-        state = super().state_dict(*arguments, **keywords)
-        hooks = len(self._forward_hooks) + len(self._forward_pre_hooks)
-        state[keywords.get("prefix", "") + "hooks_left"] = torch.tensor([hooks])
-        return state
-
-    def _load_from_state_dict(self, state_dict, prefix, *others):
-        state_dict.pop(prefix + "hooks_left", None)
-        super()._load_from_state_dict(state_dict, prefix, *others)
-
-
 class SmallLayer(nn.Module):
     """A layer that is nothing but its attentions: quickly copied and run."""
 
     def __init__(self, heads: int, cross: bool) -> None:
         super().__init__()
-        self.self_attention = Telling(WIDTH, heads, bias=False)
+        self.self_attention = MultiHeadAttention(WIDTH, heads, bias=False)
         if cross:
-            self.cross_attention = Telling(WIDTH, heads, bias=False)
+            self.cross_attention = MultiHeadAttention(WIDTH, heads, bias=False)
 
 
 class SmallStack(nn.Module):

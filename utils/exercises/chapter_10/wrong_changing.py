@@ -127,7 +127,7 @@ PRUNED = (
 
 def walking(
     held_of=lambda value: torch.cat([value, torch.ones_like(value[:, :1])], dim=1), project=True, reach=None,
-    guarded=True, away=False,
+    guarded=True, away=False, only_rising=False,
 ):  # fmt: skip
     """A wrong answer to 10.5 that is right in all but one place."""
 
@@ -140,7 +140,21 @@ def walking(
             return weights.clone()
         furthest = (weights[falling] / -step[falling]).min() if falling.any() else 1.0
         furthest = furthest if reach is None else reach(furthest)
+        step = step.clamp(min=0) if only_rising else step
         return (weights + furthest * step).to(weights.dtype)
+
+    return answer
+
+
+def ending(furthest):
+    """A wrong answer to 10.5: furthest(weights, step) says where the walk ends."""
+
+    def answer(weights: Tensor, value: Tensor, direction: Tensor) -> Tensor:
+        held = torch.cat([value, torch.ones_like(value[:, :1])], dim=1).double()
+        step = direction.double() - held @ torch.linalg.pinv(held) @ direction.double()
+        if step.norm() < 1e-6 * direction.double().norm() or not (step < 0).any():
+            return weights.clone()
+        return (weights + furthest(weights, step) * step).to(weights.dtype)
 
     return answer
 
@@ -215,6 +229,54 @@ OTHERS = (
         "with another mixture.",
     ),
     Misconception(
+        "the rising ones",
+        ending(lambda w, s: (w[s > 0] / s[s > 0]).min()),
+        "You look at the weights that rise. They are never used up; the walk ends with the first of those that fall, "
+        "s < 0: the smallest w / −s among them.",
+    ),
+    Misconception(
+        "weights only rise",
+        walking(only_rising=True),
+        "Your weights only rise, so that they sum to more than one. What some gain others have to lose: walk along the "
+        "whole free direction, its falling part as well.",
+    ),
+    Misconception(
+        "minus forgotten",
+        ending(lambda w, s: (w[s < 0] / s[s < 0]).max()),
+        "You walk backwards: w / s is negative where a weight falls. It lasts w / −s steps, and the smallest of these "
+        "numbers ends the walk.",
+    ),
+    Misconception(
+        "minus forgotten, the other end",
+        ending(lambda w, s: (w[s < 0] / s[s < 0]).min()),
+        "You walk backwards, and too far: w / s is negative where a weight falls, and its minimum belongs to the "
+        "weight that lasts longest. A weight lasts w / −s steps, and the smallest of these numbers ends the walk.",
+    ),
+    Misconception(
+        "by the size of the step",
+        ending(lambda w, s: (w / s.abs()).min()),
+        "You also let the weights end the walk that rise, by the size of their step. They are never used up: only "
+        "those with s < 0 count.",
+    ),
+    Misconception(
+        "all ratios",
+        ending(lambda w, s: (w / -s).min()),
+        "You take the smallest w / −s of all weights. Where a weight rises this number is negative, and you walk "
+        "backwards: only those with s < 0 count.",
+    ),
+    Misconception(
+        "until the last is used up",
+        ending(lambda w, s: (w[s < 0] / -s[s < 0]).max()),
+        "You go on until the last falling weight is used up; the others have become negative by then. The first one "
+        "ends the walk: the smallest w / −s.",
+    ),
+    Misconception(
+        "zero weights left out",
+        ending(lambda w, s: (w[(s < 0) & (w > 0)] / -s[(s < 0) & (w > 0)]).min()),
+        "You leave out weights that are zero already. One that falls has no room at all: it ends the walk before the "
+        "first step.",
+    ),
+    Misconception(
         "noise taken for a direction",
         walking(guarded=False),
         "Right wherever a direction is free. With no more than d_v + 1 values (and values in general position) none "
@@ -248,7 +310,24 @@ def interleaved(weights: Tensor, value: Tensor, output_weight: Tensor) -> Tensor
     return weights * torch.einsum("hsv,mhv->hsm", value, parts).norm(dim=-1).unsqueeze(1)
 
 
+def read_in_order(weights: Tensor, value: Tensor, output_weight: Tensor) -> Tensor:
+    parts = output_weight.reshape(len(value), value.size(-1), -1)
+    return weights * (value @ parts).norm(dim=-1).unsqueeze(1)
+
+
 CONTRIBUTIONS = (
+    Misconception(
+        "read in the order of memory",
+        read_in_order,
+        "You reshape `output_weight` to (heads, d_v, d_model) as if it were W^O. nn.Linear keeps it turned over, "
+        "(d_model, heads · d_v): take it apart along axis 1, `unflatten(1, (heads, -1))`, or turn it first.",
+    ),
+    Misconception(
+        "norms along the queries",
+        lambda weights, value, output_weight: weights * handed_over(value, output_weight).norm(dim=-1).unsqueeze(2),
+        "You let the norms run along the queries. They belong to the keys: (heads, source_len), with an axis of size "
+        "1 for the queries in between, `.unsqueeze(1)`.",
+    ),
     Misconception(
         "the weights alone",
         lambda weights, value, output_weight: weights.clone(),

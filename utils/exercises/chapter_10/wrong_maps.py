@@ -14,8 +14,9 @@ def attentions_of(model: nn.Module, which: str) -> list[nn.Module]:
 
 
 def taking(
-    choose=attentions_of, part=1, hooks_removed=True, evaluated=True, restored=True, finish=torch.stack, swap=False
-):
+    choose=attentions_of, part=1, hooks_removed=True, evaluated=True, restored=True, finish=torch.stack, swap=False,
+    frozen=False, always_training=False,
+):  # fmt: skip
     """A wrong answer to 10.1 that is right in all but one place."""
 
     def answer(model: nn.Module, source: Tensor, target: Tensor, which: str) -> Tensor:
@@ -30,7 +31,9 @@ def taking(
         with torch.no_grad():
             model(target, source) if swap else model(source, target)
         if restored:
-            model.train(was_training)
+            model.train(was_training or always_training)
+        if frozen:
+            model.requires_grad_(False)
         if hooks_removed:
             for hook in hooks:
                 hook.remove()
@@ -55,8 +58,9 @@ MAPS = (
     Misconception(
         "hooks left behind",
         taking(hooks_removed=False),
-        "The maps are right, but afterwards other hooks hang on the model than before (`hooks_left` counts them). Keep "
+        "The maps are right, but your hooks stay on the model, and go on collecting tensors in every later call. Keep "
         "what `register_forward_hook` returns, and call `.remove()` on each at the end: your own, and no others.",
+        everywhere=True,
     ),
     Misconception(
         "left in evaluation mode",
@@ -68,8 +72,9 @@ MAPS = (
     Misconception(
         "dropout in the maps",
         taking(evaluated=False, restored=False),
-        "You run the model in the mode you find it in. In training mode dropout changes what the layers hand on, so "
-        "each call gives other maps. Switch it off with `model.eval()`, and give the mode back afterwards.",
+        "Dropout is at work while you look: in training mode it changes what the layers hand on, so that each call "
+        "gives other maps. `model.eval()`, before the run, switches it off in the model and all that is in it "
+        "(`model.training = False` would set one flag alone); give the mode back afterwards.",
         everywhere=True,
     ),
     Misconception(
@@ -95,6 +100,25 @@ MAPS = (
         taking(choose=encoder_for_decoder),
         "For \"decoder\" you take the self-attention of the encoder's layers. Both stacks have one: the decoder's is "
         "in `model.decoder.layers`.",
+    ),
+    Misconception(
+        "source and target exchanged",
+        taking(swap=True),
+        "Source and target are exchanged: a model is called as `model(source, target)`.",
+    ),
+    Misconception(
+        "kept in training mode afterwards",
+        taking(always_training=True),
+        "The maps are right, but you put the model into training mode at the end, whatever it was in. Keep "
+        "`model.training` before you change the mode, and give it back with `model.train(was_training)`.",
+        everywhere=True,
+    ),
+    Misconception(
+        "frozen",
+        taking(frozen=True),
+        "The maps are right, but the model's parameters ask for no gradients any more: whoever trains on trains "
+        "nothing. `with torch.no_grad():` does without gradients for as long as you look.",
+        everywhere=True,
     ),
     Misconception(
         "the last layer only",

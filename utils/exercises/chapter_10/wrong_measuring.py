@@ -43,6 +43,10 @@ def not_taken_from_one(weights: Tensor, sure: Tensor, possible: Tensor) -> float
     return 1 - rate if possible.any() else 0.0
 
 
+def zero_without_sure(weights: Tensor, sure: Tensor, possible: Tensor) -> float:
+    return rating(usual)(weights, sure, possible) if sure.any() else 0.0
+
+
 def mean_of_sentences(weights: Tensor, sure: Tensor, possible: Tensor) -> float:
     if weights.dim() == 2:
         return rating(usual)(weights, sure, possible)
@@ -69,6 +73,12 @@ ERROR_RATES = (
         "there, so they are left out of A: `& possible.any(dim=-1, keepdim=True)`.",
     ),
     Misconception(
+        "zero where nothing is sure",
+        zero_without_sure,
+        "You return 0 wherever no link is sure. Links may have been made there, and be wrong: only where A and S are "
+        "both empty the rate is 0.",
+    ),
+    Misconception(
         "rows without a sure link left out",
         rating(usual, asked=lambda sure, possible: sure.any(dim=-1, keepdim=True)),
         "You leave out the rows that have no sure link. A row with a possible link counts too: leave out only those "
@@ -83,8 +93,8 @@ ERROR_RATES = (
     Misconception(
         "all weights above a half",
         rating(usual, choose=lambda weights: weights > 0.5),
-        "You link where a weight is above 0.5. A row that spreads its attention then has no link at all; each row is "
-        "linked to its largest weight, however small that is.",
+        "You link where a weight is above a bound. A row that spreads its attention then has no link at all; each row "
+        "is linked to its largest weight, however small that is.",
     ),
     Misconception(
         "sure links twice",
