@@ -215,7 +215,7 @@ def parts_from(folder: Path | str | None = None, strict: bool = True) -> tuple[P
         answer, why_not = carried(asked, folder)
         if answer is None:
             missing.append(f"{words} (exercise {asked.number}, {asked.name}: {why_not})")
-            told.append(f"{words}: the course's own, since of exercise {asked.number} {why_not}")
+            told.append(f"{words}: the course's own (exercise {asked.number}: {why_not})")
         else:
             chosen[field] = answer
             told.append(f"{words}: yours, exercise {asked.number}")
