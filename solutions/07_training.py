@@ -724,8 +724,8 @@ assert mean_loss < min(alone)
 #
 # Difficulty 2 · 15 minutes · 1 point.
 #
-# A gain is a loss *below* the best so far. A loss that is NaN is never a gain (a comparison with NaN is False). What
-# comes after the stop was never trained, so it cannot be the best.
+# A gain is a loss *below* the best so far, and before the first validation the best so far is infinite. A loss that is
+# NaN is never a gain, not even the first (a comparison with NaN is False). What comes after the stop was never trained, so it cannot be the best.
 
 # %%
 # Exercise 7.6: early stopping

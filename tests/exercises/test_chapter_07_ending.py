@@ -127,7 +127,7 @@ def by_windows(losses, patience, tie=False, ends=None, shift=0):
     """Ends at the first index after whose `patience` last losses none is below the best before them."""
     for stop in range(len(losses)):
         seen = [(loss, index) for index, loss in enumerate(losses[: stop + 1]) if loss == loss]
-        best = min(seen)[1] if not tie else max(index for loss, index in seen if loss == min(seen)[0])
+        best = min(seen, default=(0.0, 0))[1] if not tie else max(index for loss, index in seen if loss == min(seen)[0])
         if patience and stop - best >= patience + shift:
             return best, stop
     return best, len(losses) - 1 if ends is None else ends

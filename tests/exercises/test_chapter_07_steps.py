@@ -106,7 +106,18 @@ class Remembering:
         return loss.item()
 
 
+def cleared_at_the_end(model, optimiser, source, decoder_input, wanted, rate, smoothing=0.1):
+    for group in optimiser.param_groups:
+        group.update(lr=rate)
+    loss = smoothed_cross_entropy(model.train()(source, decoder_input), wanted, smoothing)
+    loss.backward()
+    optimiser.step()
+    optimiser.zero_grad(set_to_none=False)
+    return loss.item()
+
+
 WRONG_7_3 = {
+    "cleared at the end": (cleared_at_the_end, "clear them after the step"),
     "padding in the loss": (step(all_positions), None),
     "weights set to zero": (step(after=zero_all), None),
     "clipped": (step(before=clip), None),
@@ -132,16 +143,6 @@ WRONG_7_3 = {
         None,
     ),
 }  # fmt: skip
-
-
-def cleared_at_the_end(model, optimiser, source, decoder_input, wanted, rate, smoothing=0.1):
-    for group in optimiser.param_groups:
-        group.update(lr=rate)
-    loss = smoothed_cross_entropy(model.train()(source, decoder_input), wanted, smoothing)
-    loss.backward()
-    optimiser.step()
-    optimiser.zero_grad(set_to_none=False)
-    return loss.item()
 
 
 def with_a_closure(model, optimiser, source, decoder_input, wanted, rate, smoothing=0.1):
@@ -192,12 +193,11 @@ def back_to_evaluation(model, optimiser):
 
 
 RIGHT_7_3 = {
-    "cleared at the end": cleared_at_the_end,
+    "model.zero_grad": step(before=None, after=lambda model, optimiser: model.zero_grad()),
     "a closure": with_a_closure,
     "gradients by hand": gradients_by_hand,
     "cleared by hand": cleared_by_hand,
     "torch's own loss": step(by_torchs_loss),
-    "model.zero_grad": step(before=None, after=lambda model, optimiser: model.zero_grad()),
     "back to evaluation mode": step(after=back_to_evaluation),
     "a tensor": step(told=lambda loss: loss),
 }

@@ -75,6 +75,8 @@ def _stop_cases(generator: Generator) -> list[Case]:
         Case("a tie", ([high, low, low, low, high, high, 1.0], 2), part=EDGE, traits=("two losses are equal",)),
         Case("no early stopping", ([high, low, high, high, high, high], 0), part=EDGE, traits=("patience is 0",)),
         Case("NaN", ([high, low, nan, nan, high, high, 1.0], 2), part=EDGE, traits=("a loss is NaN",)),
+        Case("NaN first", ([nan, high, low, high, low + 0.1, high], 0), part=EDGE, traits=("a loss is NaN",)),
+        Case("NaN first, with patience", ([nan, nan, high, low, high, 1.0], 3), part=EDGE, traits=("a loss is NaN",)),
     ]  # fmt: skip
 
 

@@ -82,10 +82,12 @@ SMOOTHED_LOSS = Exercise(
     hints=(
         "Put q into −Σ_v q(v) log p(v) and take the sum apart: what does the one-hot part leave of it, and what does "
         "the uniform part ε / V leave?",
-        "Per token: −(1 − ε) · log p(right) − ε · (the mean of log p over the vocabulary). `log_softmax(dim=-1)` gives "
-        "log p; `gather(1, targets[:, None])` picks the right entry out of each row.",
-        "`real = targets != padding_id`; `logits[real]` has the shape (tokens, V) and `targets[real]` (tokens,), so "
-        "padding is gone. In the end `loss.sum() / real.sum().clamp(min=1)`.",
+        "Per token: (1 − ε) times something that only knows the right word, plus ε times a mean over the vocabulary, "
+        "both of −log p. `real = targets != padding_id` first: `logits[real]` has the shape (tokens, V) and "
+        "`targets[real]` (tokens,), so padding is gone.",
+        "`logs = logits[real].log_softmax(dim=-1)`, `right = logs.gather(1, targets[real][:, None]).squeeze(1)`, and "
+        "per token `-(1 - smoothing) * right - smoothing * logs.mean(dim=-1)`. In the end `loss.sum() / "
+        "real.sum().clamp(min=1)`.",
     ),
 )
 
@@ -99,7 +101,7 @@ def _schedule_cases(generator: Generator) -> list[Case]:
         Case("just after its end", (101, 64, 100), traits=("the warm-up is over",)),
         Case("the paper's base model", (4000, 512, 4000)),
         Case("the paper's big model, late", (100_000, 1024, 4000), traits=("the warm-up is over",)),
-        Case("without saying how long", (1000 + late, 512), traits=("warmup is not given",)),
+        Case("the default warm-up", (1000 + late, 512), traits=("warmup is not given",)),
         Case("another width", (150, 100, 30), traits=("the warm-up is over",)),
         Case("the first update", (1, 128, 400), part=EDGE, traits=("the warm-up is not over",)),
         Case("a warm-up of one update", (7, 32, 1), part=EDGE, traits=("the warm-up is over",)),

@@ -5,10 +5,11 @@ from collections.abc import Callable
 import torch
 from torch import Generator
 
-from utils.exercises.chapter_07.models import RoomForOne, Small, adam, batch, sgd
+from utils.exercises.chapter_07.models import LeftOver, RoomForOne, Small, adam, batch, sgd
 from utils.exercises.chapter_07.references import accumulated_updates, training_step
-from utils.exercises.chapter_07.words import EDGE, EVALUATION, TWICE, UNEVEN
-from utils.exercises.chapter_07.wrong_steps import ACCUMULATIONS, STEPS
+from utils.exercises.chapter_07.words import EDGE, EVALUATION, LEFT, TWICE, UNEVEN
+from utils.exercises.chapter_07.wrong_accumulation import ACCUMULATIONS
+from utils.exercises.chapter_07.wrong_steps import STEPS
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.judging import close
 
@@ -18,9 +19,9 @@ NEAR = 1e-6  # of what is compared: all is float64, but a loss taken through flo
 def _step_cases(generator: Generator) -> list[Case]:
     def case(
         name: str, lengths: list[int], rate: float, make: Callable = sgd, dropout: float = 0.0, training: bool = True,
-        more: tuple = (), **options,
+        more: tuple = (), model: Small | None = None, **options,
     ) -> Case:  # fmt: skip
-        model = Small(generator, dropout).train(training)
+        model = (model or Small(generator, dropout)).train(training)
         arguments = model, make(model), *batch(generator, lengths), rate, *more
         return Case(name, arguments, changes=("model",), tolerance=NEAR, **options)
 
@@ -41,6 +42,7 @@ def _step_cases(generator: Generator) -> list[Case]:
         Case("float32", (single, sgd(single), *batch(generator, [2, 3]), 0.1), changes=("model",), tolerance=1e-4),
         Case("two parameter groups", (two_groups, grouped, *batch(generator, [3, 2]), 0.07), changes=("model",),
              tolerance=NEAR, part=EDGE, traits=("the optimiser has two parameter groups",)),
+        case("gradients left over", [3, 2], 0.1, model=LeftOver(generator), part=EDGE, traits=(LEFT,)),
         case("one sentence of one token", [1], 0.1, part=EDGE),
         case("a rate of 0", [2, 1], 0.0, part=EDGE),
     ]  # fmt: skip

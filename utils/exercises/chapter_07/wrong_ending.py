@@ -126,6 +126,18 @@ def stop_with(
     return answer
 
 
+def first_is_best(losses: list[float], patience: int) -> tuple[int, int]:
+    best, without = 0, 0
+    for index, loss in enumerate(losses):
+        if index and loss < losses[best]:
+            best, without = index, 0
+        elif index:
+            without += 1
+        if 0 < patience <= without:
+            return best, index
+    return best, len(losses) - 1
+
+
 def lowest(losses: list[float]) -> int:
     """The index of the smallest number that is one."""
     return min((loss, index) for index, loss in enumerate(losses) if loss == loss)[1]
@@ -177,6 +189,17 @@ STOPS = (
         "NaN is a gain",
         stop_with(better=lambda loss, best, before: not loss >= best),
         "A comparison with NaN is always False, so `not loss >= best` takes it for a gain. `loss < best` does not.",
+    ),
+    Misconception(
+        "the first is the best to begin with",
+        first_is_best,
+        "You take the first loss for the best so far without asking whether it is a number. Where it is NaN, no later "
+        "loss is below it. Begin with `float('inf')`: then NaN is no gain, at the first validation as at any other.",
+    ),
+    Misconception(
+        "the loss, not where",
+        stop_with(told=lambda losses, best, stop, patience: (losses[best], stop)),
+        "You return the best loss itself; asked for is which validation it was, counted from 0.",
     ),
     Misconception(
         "never stops",

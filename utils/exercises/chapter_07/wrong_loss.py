@@ -48,6 +48,18 @@ def each_entry(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> 
     return -(1 - smoothing) * right - smoothing * log_probabilities.sum(dim=-1)
 
 
+def share_forgotten(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    hot = one_hot(log_probabilities, targets)
+    q = (1 - smoothing) * hot + smoothing * (1 - hot) / log_probabilities.size(-1)
+    return -(q * log_probabilities).sum(dim=-1)
+
+
+def share_counted_twice(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    hot = one_hot(log_probabilities, targets)
+    q = (1 - smoothing) * hot + smoothing * (1 + hot) / log_probabilities.size(-1)
+    return -(q * log_probabilities).sum(dim=-1)
+
+
 def never_padding(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
     share = torch.ones(log_probabilities.size(-1), dtype=log_probabilities.dtype) / (log_probabilities.size(-1) - 1)
     share[PADDING] = 0.0
@@ -88,6 +100,18 @@ LOSSES = (
         "one for padding. What counts for nothing are positions whose *target* is padding.",
     ),
     Misconception(
+        "the right word's ε / V forgotten",
+        loss_with(share_forgotten),
+        "Your q does not sum to 1. The uniform part goes to all V entries, the right one among them: it has 1 − ε + "
+        "ε / V, and yours has 1 − ε.",
+    ),
+    Misconception(
+        "the right word's ε / V twice",
+        loss_with(share_counted_twice),
+        "Your q sums to more than 1: the right word gets its ε / V twice. ε times the mean over the vocabulary holds "
+        "it already, so the other part is 1 − ε.",
+    ),
+    Misconception(
         "ε on each entry",
         loss_with(each_entry),
         "You give ε to every entry of the vocabulary. ε is what they share: each gets ε / V, so the uniform part is ε "
@@ -113,7 +137,9 @@ LOSSES = (
     Misconception(
         "a sum",
         loss_with(reduce=lambda losses, real: (losses * real).sum()),
-        "Your loss is the sum over real tokens; asked for is their mean, so that batches of different sizes compare.",
+        "Your loss is the sum over real tokens; asked for is their mean, so that batches of different sizes compare. "
+        "(If you do divide by their number: (tokens, 1) plus (tokens,) makes (tokens, tokens), with the same sum. "
+        "`.squeeze(1)` after the `gather` mends that.)",
     ),
     Misconception(
         "divided by sentences",
@@ -185,6 +211,21 @@ SCHEDULES = (
         rate_with(lambda u, d, w: d**-0.5 * max(u**-0.5, u * w**-1.5)),
         "You take the larger of the two; Eq. 3 takes the smaller: the rising line before update `warmup`, the falling "
         "root after it.",
+    ),
+    Misconception(
+        "the width on the falling term only",
+        rate_with(lambda u, d, w: min(d**-0.5 * u**-0.5, u * w**-1.5)),
+        "d_model^−0.5 multiplies both terms: it stands outside of the min. Yours multiplies the falling one only.",
+    ),
+    Misconception(
+        "the width on the rising term only",
+        rate_with(lambda u, d, w: min(u**-0.5, d**-0.5 * u * w**-1.5)),
+        "d_model^−0.5 multiplies both terms: it stands outside of the min. Yours multiplies the rising one only.",
+    ),
+    Misconception(
+        "1 / update",
+        rate_with(lambda u, d, w: d**-0.5 * min(1 / u, u * w**-1.5)),
+        "Your rate falls as 1 / update. In Eq. 3 it falls with the root: update^−0.5.",
     ),
     Misconception(
         "the width left out",
