@@ -61,7 +61,6 @@ HIDING = (
     "_pop_mode_temporarily",
     "_unset_dispatch_mode",
     "graders_own",
-    "ctypes",
     "subprocess",
     "fork",
     "threading",
