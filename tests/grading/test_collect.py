@@ -1,6 +1,7 @@
 """Submissions in every shape they come back in; and everything that is not graded is listed with its reason."""
 
 import os
+import random
 import zipfile
 from pathlib import PurePosixPath
 
@@ -131,6 +132,51 @@ def test_content_decides_the_chapter_and_the_note_says_so(tmp_path):
 def test_results_of_an_earlier_run_are_no_submissions(tmp_path):
     write(tmp_path, **{"a_03.ipynb": HALF, "grades/assembled/b_03.ipynb": HALF})
     assert learners(collect(tmp_path, leave_out=tmp_path / "grades")) == ["a"]
+
+
+def test_a_damaged_archive_stops_nobody_else(tmp_path):
+    with zipfile.ZipFile(tmp_path / "good.zip", "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("a_03.ipynb", HALF)
+    whole, drawn = (tmp_path / "good.zip").read_bytes(), random.Random(1)
+    write(tmp_path, **{"b_03.ipynb": HALF})
+    for _ in range(60):
+        damaged = bytearray(whole)
+        for _ in range(3):
+            damaged[drawn.randrange(len(damaged))] = drawn.randrange(256)
+        (tmp_path / "bad.zip").write_bytes(damaged)
+        assert "b" in learners(collect(tmp_path))
+
+
+def test_other_archives_and_endings_are_nobodys_rubbish(tmp_path):
+    moodle = "Cleo Roe_998877_assignsubmission_file_"
+    write(tmp_path, **{"a_03.tar.gz": "x", "b_03.rar": "x", "c_03.ipynb.txt": HALF, "d_03.json": HALF, "x.json": "{}"})
+    write(
+        tmp_path, **{f"{moodle}/answers.pdf": "x", f"Ada Li_99_assignsubmission_file_/{SLUG}.ipynb": HALF, "e.pdf": ""}
+    )
+    (tmp_path / "f_03.ipynb").write_bytes(HALF.encode("utf-32"))
+    (tmp_path / "g_03.ipynb").write_bytes(HALF.encode() + bytes(100))
+    (tmp_path / "h_03.ipynb").write_text(HALF + HALF)
+    found = collect(tmp_path)
+    assert {"c", "d", "f", "g"} <= set(learners(found))
+    why = {entry.file: entry.why for entry in found.trouble}
+    assert set(why) >= {"a_03.tar.gz", "b_03.rar", f"{moodle}/answers.pdf", "h_03.ipynb"}
+    assert "no notebook" in why[f"{moodle}/answers.pdf"] and "after its end" in why["h_03.ipynb"]
+    assert not {"x.json", "e.pdf"} & set(why)
+
+
+def test_a_folder_that_cannot_be_read_is_listed(tmp_path, monkeypatch):
+    write(tmp_path, **{"open/a_03.ipynb": HALF, "closed/b_03.ipynb": HALF})
+    plain = os.scandir
+
+    def scandir(path):
+        if str(path).endswith("closed"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return plain(path)
+
+    monkeypatch.setattr(os, "scandir", scandir)
+    found = collect(tmp_path)
+    assert len(found.submissions) == 1
+    assert [entry.file for entry in found.trouble] == ["closed"]
 
 
 def test_a_place_that_is_not_there(tmp_path):

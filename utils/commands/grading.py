@@ -41,8 +41,17 @@ def grade_folder(
     secret = read_secret(seed) if seed else seed_of_earlier_run(out) or new_secret()
     store = Store(out, secret, confined)
     started = time.monotonic()
-    with _Bar(collection) as bar:
-        done = run(collection, store, workers, bar.step)
+    try:
+        with _Bar(collection) as bar:
+            done = run(collection, store, workers, bar.step)
+    except OSError as error:
+        raise CourseError(
+            f"{out} cannot be written to ({error.strerror or error}): make room there or choose another --out. What is "
+            "graded so far is kept: the same command goes on."
+        ) from None
+    except KeyboardInterrupt:
+        say("interrupted  what is graded so far is kept: the same command goes on")
+        raise
     _tell_result(collection, done, store, time.monotonic() - started, say)
     return 0 if done.complete and not collection.trouble else 1
 

@@ -86,7 +86,7 @@ def _imported_inside(root: ast.stmt) -> Iterator[tuple[str, Any]]:
                 meant = alias.name if alias.asname else alias.name.partition(".")[0]
                 yield alias.asname or meant, sys.modules.get(meant)
             elif node.module and not node.level:
-                yield alias.asname or alias.name, getattr(sys.modules.get(node.module), alias.name, None)
+                yield alias.asname or alias.name, member(sys.modules.get(node.module), alias.name)
 
 
 def _value(node: ast.expr, names: dict[str, Any], aliases: dict[str, Any]) -> tuple[Any, Any]:
@@ -99,5 +99,17 @@ def _value(node: ast.expr, names: dict[str, Any], aliases: dict[str, Any]) -> tu
     if isinstance(node, ast.Attribute):
         _, owner = _value(node.value, names, aliases)
         if isinstance(owner, ModuleType | type):
-            return owner, getattr(owner, node.attr, None)
+            return owner, member(owner, node.attr)
     return None, None
+
+
+def member(owner: Any, name: str) -> Any:
+    """What a module or a class holds under a name, without loading or making anything: some modules of torch do so, or
+    raise, when they are asked for a name. None where there is nothing.
+    """
+    if isinstance(owner, ModuleType):
+        return vars(owner).get(name, sys.modules.get(f"{owner.__name__}.{name}"))
+    try:
+        return getattr(owner, name, None) if isinstance(owner, type) else None
+    except Exception:
+        return None

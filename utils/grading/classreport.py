@@ -61,11 +61,11 @@ def _eye(graded: Sequence[SubmissionResult], collection: Collection, flags, link
     parts = ["<h2>Needs a human eye</h2>"]
     parts.append(table(["Learner", "Chapter", "Why"], rows) if rows else "<p>No graded notebook does.</p>")
     if collection.trouble:
-        listed = [[escape(entry.file), escape(entry.why)] for entry in collection.trouble]
+        listed = [[escape(entry.file), prose(entry.why)] for entry in collection.trouble]
         parts.append(f"<h2>Not graded</h2>{table(['File', 'Why'], listed)}")
     harmless = [entry for entry in collection.listed if entry.harmless]
     if harmless:
-        listed = [[escape(entry.file), escape(entry.why)] for entry in harmless]
+        listed = [[escape(entry.file), prose(entry.why)] for entry in harmless]
         parts.append(
             f"<details><summary>{_files(len(harmless))} nobody expects to be graded</summary>"
             f"{table(['File', 'Why'], listed)}</details>"

@@ -6,13 +6,13 @@ Nothing is dropped in silence: what is not graded is listed with a sentence that
 import hashlib
 from collections import defaultdict
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path, PurePosixPath
 
 from utils.grading.chapters import chapter_names
 from utils.grading.naming import Named, named, tidy
 from utils.grading.reading import Notebook, UnreadableError, exercise_lines, read_cells
-from utils.grading.unpack import File, files_in
+from utils.grading.unpack import File, files_in, is_notebook_name
 
 
 @dataclass
@@ -94,6 +94,7 @@ def collect(place: Path, chapters: Iterable[str] = (), leave_out: Path | None = 
             groups[entry.learner.casefold(), entry.chapter].append(entry)
     for group in groups.values():
         _settle(group, collection)
+    _of_nobody_else(collection)
     collection.submissions.sort(key=lambda s: (s.chapter, s.learner.casefold(), s.learner))
     return collection
 
@@ -104,9 +105,12 @@ def _looked_at(file: File, slugs: dict[str, str]) -> _Found | Listed:
         return Listed(path, "A file that a program left behind: not graded.", harmless=True)
     if file.why_not:
         return Listed(path, file.why_not)
-    name = named(file.path, slugs)
-    if file.path.suffix.lower() != ".ipynb" and not (not file.path.suffix and file.data.lstrip()[:1] == b"{"):
-        return Listed(path, "It is no notebook (.ipynb): not graded.", harmless=True)
+    plain = file.path.with_suffix("") if file.path.suffixes[-2:-1] == [".ipynb"] else file.path  # a_03.ipynb.txt
+    name = named(plain, slugs)
+    looks = file.path.suffix.lower() == ".ipynb" or is_notebook_name(file.path) and _begins_like_one(file.data)
+    if not looks:
+        learner = name.learner if name.system or name.chapter else ""
+        return Listed(path, "It is no notebook (.ipynb): not graded.", harmless=True, learner=learner)
     learner = name.learner or name.by_folder
     try:
         notebook = read_cells(file.data)
@@ -116,6 +120,21 @@ def _looked_at(file: File, slugs: dict[str, str]) -> _Found | Listed:
     if chapter is None:
         return Listed(path, sentence, learner=learner, chapter=name.chapter)
     return _Found(file, name, notebook, chapter, notes=[sentence] if sentence else [])
+
+
+def _begins_like_one(data: bytes) -> bool:
+    """Whether a file without a notebook's ending is one."""
+    return data.lstrip()[:1] == b"{" and (b'"cells"' in data or b'"worksheets"' in data)
+
+
+def _of_nobody_else(collection: Collection) -> None:
+    """Who has handed in files and no notebook among them is somebody to look at."""
+    known = {submission.learner for submission in collection.submissions}
+    known |= {tidy(entry.learner) for entry in collection.listed if not entry.harmless or entry.chapter}
+    for index, entry in enumerate(collection.listed):
+        if entry.harmless and entry.learner and not entry.chapter and tidy(entry.learner) not in known:
+            why = f"{entry.learner} has handed in this file, and no notebook."
+            collection.listed[index] = replace(entry, why=why, harmless=False)
 
 
 def _chapter(notebook: Notebook, name: Named, slugs: dict[str, str]) -> tuple[str | None, str]:

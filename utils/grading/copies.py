@@ -106,6 +106,7 @@ def alike(prints_of: Mapping[str, Mapping[str, dict]], solved: Mapping[str, dict
         for learner in learners:
             if (learner, number) not in told:
                 told.add((learner, number))
-                others = ", ".join(sorted(set(learners) - {learner})[:5])
+                alike = sorted(set(learners) - {learner})
+                others = ", ".join(alike[:5]) + (f" and {len(alike) - 5} more" if len(alike) > 5 else "")
                 sentences[learner].append(f"{number} equals, {how}, the answer of {others}")
     return dict(sentences)

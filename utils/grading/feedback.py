@@ -26,7 +26,7 @@ def feedback(result: SubmissionResult) -> str:
     ]  # fmt: skip
     parts = [
         f"<h1>{escape(result.title)}</h1>",
-        f"<p>{escape(result.learner)} · {points:g} points ({out_of} to be had{optional})</p>",
+        f"<p>{escape(result.learner)} · {points:g} point{'s' * (points != 1)} ({out_of} to be had{optional})</p>",
         table(["", "Exercise", "", "Points"], rows, {3}),
         listed(result.notes),
         *(_section(e) for e in result.exercises),

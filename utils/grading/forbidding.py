@@ -1,18 +1,18 @@
 """What an exercise forbids, and what a person should look at: read from the source, without running it.
 
 A rule, not a proof: numbers that a library has computed are right. Names are followed through imports and plain
-assignments, never by executing anything.
+assignments among the modules that are loaded anyway, never by executing or importing anything.
 """
 
 import ast
-import importlib
 import re
+import sys
 from typing import Any
 
 from torch import Generator
 
 from utils.exercises.declare import Exercise
-from utils.exercises.rules import forbidden_among
+from utils.exercises.rules import forbidden_among, member
 from utils.exercises.source import Definition
 from utils.grading.matching import Answer
 from utils.grading.neutral import parsed
@@ -52,8 +52,33 @@ UNWATCHED = (
     "from_numpy",
     "vmap",
 )
+# What torch carries out goes unseen behind these, so that an exercise that forbids something does not take them.
+HIDING = (
+    "DisableTorchFunction",
+    "DisableTorchFunctionSubclass",
+    "_disable_current_modes",
+    "_pop_mode",
+    "_pop_mode_temporarily",
+    "_unset_dispatch_mode",
+    "graders_own",
+    "subprocess",
+    "fork",
+    "threading",
+    "Thread",
+    "_thread",
+    "ThreadPool",
+    "ThreadPoolExecutor",
+    "concurrent",
+    "multiprocessing",
+    "eval",
+    "exec",
+    "__import__",
+    "import_module",
+    "__builtins__",
+)
 # Words that are a name like any other, unless they are an attribute's or a module's.
-EVERYDAY = ("modules", "calling", "Largest", "concurrent")
+EVERYDAY = ("modules", "calling", "Largest", "concurrent", "fork")
+EVALUATED = {"eval", "exec"}  # model.eval() is no eval()
 DYNAMIC = ("eval", "exec", "__import__", "import_module")  # what reading names is blind behind
 
 
@@ -77,6 +102,28 @@ def forbidden_use(exercise: Exercise, answer: Answer) -> str | None:
             names |= {node.targets[0].id: meant} if meant is not None else {}
     definitions = [_definition(node, names) for node in _reached(tree, answer.name)]
     return forbidden_among(exercise, definitions)
+
+
+def hidden_use(exercise: Exercise, answer: Answer) -> str | None:
+    """A sentence on code that torch could be called behind without anybody's seeing it, where that matters."""
+    tree = parsed(code_of(answer)) if exercise.forbidden else None
+    used = set()
+    for node in ast.walk(tree) if tree else ():
+        if isinstance(node, ast.Name):
+            used |= {node.id} - set(EVERYDAY)
+        elif isinstance(node, ast.Attribute):
+            used |= {node.attr} - EVALUATED
+        elif isinstance(node, ast.alias):
+            used |= set(node.name.split("."))
+        elif isinstance(node, ast.ImportFrom):
+            used |= set((node.module or "").split("."))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str):
+            used |= {node.value} - EVALUATED - set(EVERYDAY)
+    name = next((name for name in HIDING if name in used), None)
+    return name and (
+        f"Your code uses `{name}`, behind which a library could do the work unseen, and this exercise is about "
+        "writing it out: write it with torch's operations alone."
+    )
 
 
 def _definition(node: ast.stmt, names: dict[str, Any]) -> Definition:
@@ -121,24 +168,12 @@ def _imported(node: ast.Import | ast.ImportFrom) -> dict[str, Any]:
     for alias in node.names:
         if isinstance(node, ast.ImportFrom):
             if node.module and not node.level and node.module.partition(".")[0] in LIBRARIES:
-                found[alias.asname or alias.name] = _member(_module(node.module), node.module, alias.name)
+                found[alias.asname or alias.name] = member(sys.modules.get(node.module), alias.name)
         elif alias.name.partition(".")[0] in LIBRARIES:
             meant = alias.name if alias.asname else alias.name.partition(".")[0]
-            found[alias.asname or meant] = _module(meant)
-    found.setdefault("torch", _module("torch"))
+            found[alias.asname or meant] = sys.modules.get(meant)
+    found.setdefault("torch", sys.modules.get("torch"))
     return {name: value for name, value in found.items() if value is not None}
-
-
-def _module(name: str) -> Any:
-    try:
-        return importlib.import_module(name)
-    except Exception:
-        return None
-
-
-def _member(module: Any, home: str, name: str) -> Any:
-    value = getattr(module, name, None)
-    return _module(f"{home}.{name}") if value is None else value
 
 
 def _meant(node: ast.expr, names: dict[str, Any]) -> Any:
@@ -146,8 +181,7 @@ def _meant(node: ast.expr, names: dict[str, Any]) -> Any:
     if isinstance(node, ast.Name):
         return names.get(node.id)
     if isinstance(node, ast.Attribute):
-        owner = _meant(node.value, names)
-        return getattr(owner, node.attr, None) if owner is not None else None
+        return member(_meant(node.value, names), node.attr)
     return None
 
 
@@ -156,16 +190,7 @@ def suspicions(exercise: Exercise, answer: Answer) -> list[str]:
     tree = parsed(code_of(answer))
     if tree is None:
         return []
-    used = set()
-    for node in ast.walk(tree):
-        if isinstance(node, ast.Name):
-            used |= {node.id} - set(EVERYDAY)
-        elif isinstance(node, ast.Attribute):
-            used.add(node.attr)
-        elif isinstance(node, ast.alias):
-            used |= set(node.name.split("."))
-        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
-            used |= {node.value, *re.split(r"\W+", node.value)} - (set(EVERYDAY) - {node.value})
+    used = _used(tree)
     found = [f"{reason} (`{name}`)" for name, reason in SUSPICIOUS.items() if name in used]
     if _sizes_are_watched(exercise):
         found += [
@@ -174,6 +199,21 @@ def suspicions(exercise: Exercise, answer: Answer) -> list[str]:
     if exercise.forbidden:
         found += [f"it hides what it calls (`{name}`)" for name in DYNAMIC if name in used]
     return found
+
+
+def _used(tree: ast.Module) -> set[str]:
+    """The names that code uses: variables, attributes, imports, and words in short texts."""
+    used: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Name):
+            used |= {node.id} - set(EVERYDAY)
+        elif isinstance(node, ast.Attribute):
+            used |= {node.attr} - EVALUATED
+        elif isinstance(node, ast.alias):
+            used |= set(node.name.split("."))
+        elif isinstance(node, ast.Constant) and isinstance(node.value, str) and len(node.value) < 60:
+            used |= {node.value, *re.split(r"\W+", node.value)} - (set(EVERYDAY) - {node.value}) - EVALUATED
+    return used
 
 
 def _sizes_are_watched(exercise: Exercise) -> bool:

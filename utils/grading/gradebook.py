@@ -14,10 +14,13 @@ from utils.grading.results import SubmissionResult
 SYSTEMS_ID = re.compile(r" \((\d{3,})\)$")
 FORMULA = tuple("=+-@\t\r\n|%") + tuple("＝＋－＠")
 
+INNER = re.compile(rf"(; *)(?=[{re.escape(''.join(FORMULA))}])")
+
 
 def safe(text: str) -> str:
     """A text that no spreadsheet executes."""
     text = "".join(c if c.isprintable() or c == " " else " " for c in text)
+    text = INNER.sub(r"\1'", text)  # in some countries a spreadsheet takes a semicolon for the end of a cell
     return f"'{text}" if text.lstrip().startswith(FORMULA) else text
 
 

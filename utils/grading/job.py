@@ -6,15 +6,18 @@ from dataclasses import dataclass, field
 from utils.exercises.declare import Exercise
 from utils.exercises.registry import exercise as exercise_of
 from utils.grading.assemble import Assembled
-from utils.grading.forbidding import forbidden_use, suspicions
+from utils.grading.forbidding import forbidden_use, hidden_use, suspicions
+from utils.grading.gather import fragments
 from utils.grading.matching import Answer
 from utils.grading.payload import stand_in_code
 from utils.grading.probing import Examination, Times
+from utils.grading.reading import Cell
 from utils.grading.results import ExerciseResult, blank, of_report
 from utils.grading.running import CellRun, Loop
 from utils.grading.sandbox import Sandbox, SandboxError
 from utils.grading.wire import Kernel
 
+SPENT = 3.0  # times the seconds of one cell: what all cells of an exercise may take together, before its probe
 TRIES = 3  # kernels that may die at their start before an exercise is left ungraded
 
 
@@ -62,6 +65,8 @@ class Session:
     flags: list[str] = field(default_factory=list)
     troubles: list[str] = field(default_factory=list)  # what cells of the learner's said
     started: float = field(default_factory=time.monotonic)
+    spent: float = 0.0  # seconds in the learner's cells
+    touched: bool = False  # whether a cell of the learner's has run
 
 
 class Job:
@@ -103,15 +108,31 @@ class Job:
         ours = prerequisite is not None and self._stands_in(session.answer, prerequisite)
         if ours:
             source = self._stand_in(session, prerequisite, names)
-        run = session.loop.run(source, self.times.cell)
+        own = not ours and role != "setup"
+        left = max(SPENT * self.times.cell - session.spent, 0.1)
+        run = session.loop.run(source, min(self.times.cell, left) if own else self.times.cell)
+        session.spent += run.seconds if own else 0.0
         if ours and run.ended != "ok":
-            raise SandboxError(f"the course's own {prerequisite} could not be put in place: {run.told()}")
+            said = f"the course's own {prerequisite} could not be put in place: {run.told()}"
+            if not session.touched:
+                raise SandboxError(said)
+            session.troubles.append(f"{said[0].upper()}{said[1:]}.")  # by what the learner's cells have done before
+            session.dead = None if run.kernel_lives else run
+            return run
+        session.touched |= own
+        if role == "exercise" and run.error_name == "EOFError":
+            self._define_at_least(session, source)
         if run.ended != "ok" and role != "setup":
             where = "The exercise's cell" if role == "exercise" else "A helper's cell"
             session.troubles.append(f"{where}: {run.told()}.")
         if not run.kernel_lives:
             session.dead = run
         return run
+
+    def _define_at_least(self, session: Session, source: str) -> None:
+        """After a question at the top of a cell, which nobody answers here: what it defines and imports below."""
+        parts = [part.text for part in fragments(Cell(source)) if part.defines and part.binds]
+        session.loop.run("\n\n".join(parts), self.times.cell)
 
     def _stands_in(self, answer: Answer, prerequisite: str) -> bool:
         """Whether the course's own answer takes the place of a failed one that this exercise builds on.
@@ -173,6 +194,12 @@ class Job:
             raise SandboxError(
                 f"{exercise.number} could not be judged ({type(error).__name__}: {str(error)[:200]})"
             ) from error
+        if (
+            examined.report is not None
+            and examined.report.points
+            and (sentence := hidden_use(exercise, session.answer))
+        ):
+            return blank(exercise, "forbidden", sentence)
         if examined.report is not None:
             return of_report(exercise, examined.report)
         message = examined.stopped

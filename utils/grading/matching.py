@@ -137,6 +137,8 @@ class _Matching:
         opened = place is not None and self._open(number, source)
         if (place is None or opened) and not elsewhere:
             answer.state = "missing" if place is None else "open"
+            if re.search(rf"^[^\S\n]*#+[^\S\n]*(def|class) {answer.name}\b", source, re.MULTILINE):
+                answer.notes.append("All of the cell's code stands behind `#`, so that Python passes over it.")
         if (place is None or opened) and elsewhere:
             answer.source, own = "", set()
             answer.notes.append(

@@ -63,7 +63,7 @@ def _with_id(found: re.Match) -> str:
 
 
 def _without_zip(name: str) -> str:
-    return name[:-4] if name.lower().endswith(".zip") else name
+    return re.sub(r"(?i)\.(zip|ipynb)$", "", name)  # a folder may be called so, too
 
 
 def _chapter(stem: str, slugs: dict[str, str]) -> tuple[str, int, str]:

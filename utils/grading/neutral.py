@@ -5,7 +5,7 @@ import re
 from functools import lru_cache
 
 MARKERS = ("PYTEST_VALIDATE_IGNORE_OUTPUT", "NBVAL_IGNORE_OUTPUT", "NBVAL_CHECK_OUTPUT", "NBVAL_RAISES_EXCEPTION")
-ORDER = re.compile(rf"^(\s*)#+\s*({'|'.join((*MARKERS, 'NBVAL_SKIP'))})\b.*$", re.MULTILINE)
+ORDER = re.compile(rf"^([^\S\n]*)#+[^\S\n]*({'|'.join((*MARKERS, 'NBVAL_SKIP'))})\b.*$", re.MULTILINE)
 BODY_IS_PYTHON = re.compile(r"^%%(time|timeit|capture|prun)\b[^\n]*")
 IPYTHONS = re.compile(
     r"get_ipython\(\)\.(run_line_magic|run_cell_magic|system|getoutput|run_line|magic|set_next_input)\(.*\)"
@@ -16,6 +16,8 @@ IPYTHONS = re.compile(
 LONGEST = 500_000  # characters of one cell
 DEEPEST = 120  # levels of a syntax tree
 KEPT = 128  # sources whose trees are remembered: a cell is looked at from many sides
+MOST_WORK = 500_000  # lines that may be IPython's own × characters: it reads the whole cell anew for each of them
+OWN_LINE = re.compile(r"^([^\S\n]*)[%!][^\n]*|^([^\S\n]*)\??[\w.%]+\?{1,2}[^\S\n]*$", re.MULTILINE)
 
 
 @lru_cache(maxsize=KEPT)
@@ -38,6 +40,9 @@ def neutral(source: str) -> str:
 def _without_ipython(source: str) -> str:
     from IPython.core.inputtransformer2 import TransformerManager
 
+    own = len(OWN_LINE.findall(source)) + source.count("!")
+    if own * len(source) > MOST_WORK:  # nobody writes that many: line by line, even where a string runs over lines
+        return OWN_LINE.sub(r"\1\2None", source)
     try:
         text = TransformerManager().transform_cell(source)
     except Exception:  # its tokenizer gives up on much that is no Python

@@ -123,5 +123,5 @@ def checked_name(source: str, number: str | None = None) -> str | None:
 
 def check_of(source: str) -> str | None:
     """The exercise that a cell checks."""
-    found = re.search(r"^\s*check\(\s*[\"'](\d+\.\d+)[\"']", source, flags=re.MULTILINE)
+    found = re.search(r"^[^\S\n]*check\(\s*[\"'](\d+\.\d+)[\"']", source, flags=re.MULTILINE)
     return found[1] if found else None

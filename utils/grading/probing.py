@@ -6,7 +6,7 @@ The reference computes here, in the grader's process, what the answer has alread
 import inspect
 import secrets
 import time
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from torch import Tensor
@@ -28,7 +28,7 @@ from utils.exercises.verdict import (
     report_on,
 )
 from utils.grading.bundles import BundleError, read_bundle
-from utils.grading.inside.probe import operations
+from utils.grading.inside.probe import ENDS, operations
 from utils.grading.payload import CallOf, probe_code
 from utils.grading.running import CellRun, Loop
 from utils.grading.seeds import seed_for
@@ -154,7 +154,9 @@ class Examination:
                 examined.stopped += " Your code prints too much, or has changed what sends results."
         else:
             try:
-                return read_bundle(run.bundles[0], probe)
+                bundle = read_bundle(run.bundles[0], probe)
+                _require_all_of(bundle, len(calls))
+                return bundle
             except BundleError as error:
                 examined.state = "forged"
                 examined.stopped = f"The result that came back is not of the grader's making: {error}."
@@ -183,7 +185,9 @@ class Examination:
         if not found:
             return None
         with state_preserved(), operations() as usual:
-            run_case(self.exercise, self.exercise.reference, self.cases[0], self.seed)
+            for case in (*self.cases, *(case for _, cases, _ in self.properties for case in cases)):
+                if case.observe not in WATCHED:
+                    run_case(self.exercise, self.exercise.reference, replace(case, gradients=False), self.seed)
         return next((name for name in found if name not in usual), None)
 
     def _gradients_missing(self, outcomes: list[Outcome], fill: int) -> bool:
@@ -235,8 +239,8 @@ class Examination:
             watched = any(case.observe in WATCHED for case in cases)
             if judgeable and len(own) == len(cases) and watched and not self.believed:
                 tried.append(PropertyTrial(declared, cases, own, Finding("property", UNSEEN), seed))
-            elif judgeable and len(own) == len(cases):
-                tried.append(judged_property(self.exercise, declared, cases, own, seed))
+            elif judgeable and own and (len(own) == len(cases) or own[-1].trouble is not None):  # the rest: cut off
+                tried.append(judged_property(self.exercise, declared, cases[: len(own)], own, seed))
             else:
                 tried.append(PropertyTrial(declared, [], []))
         return tried
@@ -251,6 +255,16 @@ class Examination:
         if time.monotonic() - start > 1.0:
             self.left = 0
         return bundle["outcomes"][0] if bundle and bundle["outcomes"] else None
+
+
+def _require_all_of(bundle: dict[str, Any], calls: int) -> None:
+    """BundleError where calls are missing that a probe of ours would have made: it ends early at two troubles only."""
+    outcomes, answer = bundle["outcomes"], bundle["answer"]
+    if answer.get("there") is not True or answer.get("callable") is not True or len(outcomes) == calls:
+        return
+    last = outcomes[-1].trouble if outcomes else None
+    if len(outcomes) > calls or last is None or last.kind not in ENDS:
+        raise BundleError(f"it has results of {len(outcomes)} calls, and {calls} were made")
 
 
 def _signature(packed: Any) -> inspect.Signature | None:

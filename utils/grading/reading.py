@@ -12,7 +12,10 @@ from utils.grading.texts import whole
 LARGEST = 200_000_000  # bytes of one file
 LINE = re.compile(r"^\s*#+\s*exercise\s+(\d+)[.,](\d+)\b", re.IGNORECASE)
 CONFLICT = re.compile(r"^(<{7}|>{7}|\|{7})( |$)", re.MULTILINE)
-BOMS = ((codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"))
+BOMS = (
+    (codecs.BOM_UTF32_LE, "utf-32"), (codecs.BOM_UTF32_BE, "utf-32"),  # before UTF-16, whose mark begins alike
+    (codecs.BOM_UTF8, "utf-8-sig"), (codecs.BOM_UTF16_LE, "utf-16"), (codecs.BOM_UTF16_BE, "utf-16"),
+)  # fmt: skip
 
 
 class UnreadableError(CourseError):
@@ -91,7 +94,7 @@ def _text(data: bytes) -> str:
 
 def _parsed(text: str) -> Any:
     try:
-        return json.loads(text)
+        return json.loads(text.rstrip("\0 \r\n\t"))
     except RecursionError:
         raise UnreadableError("Its JSON is nested too deeply to be a notebook.") from None
     except ValueError as error:
@@ -100,6 +103,8 @@ def _parsed(text: str) -> Any:
             sentence = f"It holds the marks of a merge conflict (line {line}): decide which version holds, and save it."
         elif text.lstrip()[:1] not in ("{", "["):
             sentence = "It holds no JSON, so it is no notebook. Hand in the .ipynb file."
+        elif str(error).startswith("Extra data"):
+            sentence = f"It goes on after its end (line {error.lineno}): have two files run together? Hand it in again."
         elif not text.rstrip().endswith("}") or getattr(error, "pos", 0) >= len(text.rstrip()) - 1:
             sentence = f"It is cut off after {len(text):,} characters: hand it in again."
         else:

@@ -4,9 +4,12 @@ Nothing is written to disk and no name is trusted: a member that points out of i
 """
 
 import io
+import lzma
 import os
 import stat
+import struct
 import zipfile
+import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path, PurePosixPath
@@ -18,6 +21,12 @@ from utils.grading.texts import one_line
 DEEPEST = 3  # archives within archives
 MOST_MEMBERS = 50_000
 MOST_BYTES = 4_000_000_000  # of one archive, unpacked
+OTHER_ARCHIVES = (".tar", ".gz", ".tgz", ".bz2", ".tbz", ".xz", ".txz", ".zst", ".7z", ".rar")
+NOT_UNPACKED = "It is an archive that the grader does not unpack: unpack it, or pack it as .zip."
+DAMAGED = (
+    zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError, OverflowError, MemoryError,
+    zlib.error, lzma.LZMAError, struct.error,
+)  # fmt: skip
 JUNK_FOLDERS = (".ipynb_checkpoints", "__MACOSX", "__pycache__", ".git", ".venv", "node_modules")
 
 
@@ -46,15 +55,31 @@ def files_in(place: Path) -> Iterator[File]:
     if place.is_file():
         yield from _file(place, _shown(place.name), place.parent.resolve())
         return
-    root = place.resolve()
-    for folder, folders, names in os.walk(place):
+    root, closed = place.resolve(), []
+    for folder, folders, names in os.walk(place, onerror=closed.append):
         folders.sort()
+        yield from _closed(closed, place)
         for name in [n for n in folders if os.path.islink(os.path.join(folder, n))]:
             relative = _shown(Path(folder, name).relative_to(place).as_posix())
             yield File(relative, why_not="It is a link to another folder, which is not followed: put the files there.")
         for name in sorted(names):
             path = Path(folder, name)
             yield from _file(path, _shown(path.relative_to(place).as_posix()), root)
+    yield from _closed(closed, place)
+
+
+def _closed(errors: list[OSError], place: Path) -> Iterator[File]:
+    """Folders that could not be looked into."""
+    while errors:
+        error = errors.pop()
+        name = os.path.relpath(error.filename or str(place), place)
+        yield File(_shown(name), why_not=f"The folder cannot be read ({error.strerror or error}).")
+
+
+def is_notebook_name(path: PurePosixPath) -> bool:
+    """Whether a file may hold a notebook: .ipynb, what a browser or a phone makes of that, or no ending at all."""
+    endings = [suffix.lower() for suffix in path.suffixes[-2:]]
+    return endings[-1:] in ([], [".ipynb"], [".json"]) or endings[:1] == [".ipynb"] and endings[1] == ".txt"
 
 
 def _shown(name: str) -> PurePosixPath:
@@ -76,7 +101,9 @@ def _file(path: Path, relative: PurePosixPath, root: Path) -> Iterator[File]:
             return
         if path.suffix.lower() == ".zip":
             yield from _archive(path, relative, 1)
-        elif path.suffix.lower() == ".ipynb" or not path.suffix:
+        elif path.suffix.lower() in OTHER_ARCHIVES:
+            yield File(relative, why_not=NOT_UNPACKED)
+        elif is_notebook_name(relative):
             yield File(relative, path.read_bytes(), changed=information.st_mtime)
         else:
             yield File(relative, changed=information.st_mtime)
@@ -93,7 +120,7 @@ def _archive(source: Path | io.BytesIO, relative: PurePosixPath, depth: int) -> 
                 return
             for member in sorted(members, key=lambda member: member.filename):
                 yield from _member(archive, member, relative, depth)
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, ValueError) as error:
+    except DAMAGED as error:
         yield File(relative, why_not=f"The archive is damaged ({error}): download it again.")
 
 
@@ -115,10 +142,13 @@ def _member(archive: zipfile.ZipFile, member: zipfile.ZipInfo, relative: PurePos
     if member.file_size > LARGEST and inside.suffix.lower() != ".zip":
         yield File(path, why_not="It is larger than 200 MB.")
         return
-    wanted = inside.suffix.lower() in (".ipynb", ".zip") or not inside.suffix
+    if inside.suffix.lower() in OTHER_ARCHIVES:
+        yield File(path, why_not=NOT_UNPACKED)
+        return
+    wanted = inside.suffix.lower() == ".zip" or is_notebook_name(inside)
     try:
         data = _bounded(archive, member) if wanted else b""
-    except (zipfile.BadZipFile, NotImplementedError, EOFError, OSError, RuntimeError, ValueError) as error:
+    except DAMAGED as error:
         yield File(path, why_not=f"It cannot be unpacked ({error}).")
         return
     if inside.suffix.lower() == ".zip":

@@ -24,6 +24,14 @@ def _moved(length: int, size: float) -> nn.Module:
     return module
 
 
+def _moved_alike(size: float) -> nn.Module:
+    """Adds the same number to each position: made like `_moved`, so that the kind of a layer does not tell."""
+    module = _moved(LENGTH, 0.0)
+    with torch.no_grad():
+        module.bias.fill_(size)
+    return module
+
+
 def _second_moved(size: float) -> nn.Module:
     """Leaves the first of two sentences as it is and adds a number of its own to each position of the second."""
     module = _moved(2 * LENGTH, size)  # both sentences, one after the other
@@ -53,6 +61,8 @@ def functions() -> dict[str, nn.Module]:
             "softmax": nn.Softmax(dim=1),
             "nothing": nn.Threshold(1e6, 0.0),
             "one moved": _moved(1, 0.5),
+            "all moved": (everywhere := _moved_alike(0.5)),
+            "all moved, then attention": nn.Sequential(everywhere, attention),
         }
 
 
@@ -74,6 +84,9 @@ def _testing_cases(generator: Generator) -> list[Case]:
         Case("a number added at each position, in the second sentence only", drawn("second moved"),
              traits=("the function minds the positions of the second sentence only",)),
         Case("numbers added at each position, then attention", drawn("located")),
+        Case("the same number added at each position", drawn("all moved")),
+        Case("the same number added at each position, then attention", drawn("all moved, then attention"),
+             traits=(MIXES,)),
         Case("a mean of neighbours", drawn("neighbours", length=7)),
         Case("one linear layer over the whole sentence", drawn("whole sentence", batch=1)),
         Case("two positions exchanged", (attention, x[:, :2], torch.tensor([1, 0])), part=EDGE, traits=(MIXES,)),

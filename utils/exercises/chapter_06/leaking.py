@@ -72,6 +72,7 @@ LEAKING = Exercise(
     cases=_leak_cases,
     returns=("verdict",),
     misconceptions=LEAK_TESTS,
+    forbidden=(".leak", ".__dict__", ".__getattribute__", "builtins.vars", "builtins.getattr"),  # it is to be found out
     hints=(
         "Call the model twice: with the target, and with another one that agrees with it up to and including "
         "`position`. Which logits have to be the same?",
