@@ -489,8 +489,8 @@ assert max(sizes.values()) < 1.02 * min(sizes.values())
 # a number. For the first four, five translators were trained, with three seeds each, as a **recorded run**: the
 # Transformer, GRU, LSTM and plain recurrent network with attention, and a GRU without. Equal for all: corpus,
 # vocabulary, batches, updates, optimiser and schedule, greedy decoding, and the number of parameters. Not equal: the
-# learning rate. Each model has the best of three for it, found with shorter trainings of one seed, since a rate chosen
-# for one would handicap the others. Where the best is the highest of the three, a still higher one may be better.
+# learning rate. Each model has the best of five for it, found with trainings of the same length and two seeds that are
+# not shown afterwards, since a rate chosen for one would handicap the others.
 
 # %%
 import json
@@ -498,7 +498,7 @@ from pathlib import Path
 
 from utils import plots
 
-again = False  # True: trains all of them anew, about 10 minutes of one CPU core
+again = False  # True: trains all of them anew, about 25 minutes of one CPU core
 path = Path(plots.__file__).parents[2] / "assets/runs/09-translators.json"
 record = json.loads(path.read_text(encoding="utf-8"))
 if again:
@@ -513,10 +513,13 @@ runs = {name: [one for one in record["results"] if one["model"] == kind] for kin
 print("recorded by", record["command"], "on", record["hardware"]["processor"])
 for kind in NAMES:
     tried = (f"{one['rate']}: {one['valid_loss']:.2f}" for one in record["search"] if one["model"] == kind)
-    print(f"{NAMES[kind]:21} loss after {record['search_updates']} updates by learning rate ", ", ".join(tried))
+    print(f"{NAMES[kind]:21} search, loss by learning rate ", ", ".join(tried))
 print(f"{record['settings']['updates']} updates, seeds {record['seeds']}, {record['cpu_minutes']} CPU minutes in all")
 
 # %% [markdown]
+# Look at the search before anything else. With a rate of 0.006 for all, the Transformer would be far ahead of the GRU;
+# with 0.024 for all, the GRU of the Transformer. A comparison of models is also one of how well each was tuned.
+#
 # The validation loss is what chapter 03 explained: the mean of −ln(the probability of the right next token), in nats,
 # lower is better. BLEU compares 200 translations with the right ones, higher is better.
 
@@ -550,7 +553,7 @@ with house_style():
     figure.axes[0].set(xlim=(0, 790), ylabel="validation loss (nats per token),\nmean of 3 seeds")
     for (name, points), height in zip(curves.items(), ends):
         figure.axes[0].text(510, height, name, color=COLOURS[name], va="center")
-    figure.suptitle("At equal size GRU and Transformer learn side by side; the others fall behind", weight="bold")
+    figure.suptitle("At equal size a GRU with attention and a Transformer learn side by side", weight="bold")
 figure
 
 # %% [markdown]
@@ -572,7 +575,7 @@ for target in (3.0, 2.0, 1.5):
         print(f"loss {target}  {name:21} updates {updates}   seconds {seconds}")
     for first, second in zip(runs["Transformer"], runs["GRU, attention"]):
         lead = [theirs / ours for ours, theirs in zip(first_below(first, target), first_below(second, target))]
-        assert 1 <= lead[0] < 1.25 and 1.1 < lead[1] < 1.4  # never later, seed by seed
+        assert 0.8 < lead[0] < 1.25 and 0.8 < lead[1] < 1.5  # seed by seed
 
 # %% [markdown]
 # Now seed by seed, and on sentences longer than any in training (the corpus's split `long`):
@@ -586,32 +589,34 @@ def of_seeds(name, measure):
 for name in NAMES.values():
     long = "  ".join(f"{score:4.1f}" for score in of_seeds(name, "bleu_long"))
     print(f"{name:21} BLEU on long sentences {long}   mean {mean(of_seeds(name, 'bleu_long')):4.1f}")
-ours, gru = of_seeds("Transformer", "bleu"), of_seeds("GRU, attention", "bleu")
-assert max(gru) > min(ours) and max(ours) > min(gru)  # the seeds overlap
+ahead = {}
+for split in ("bleu", "bleu_long"):
+    pairs = zip(of_seeds("GRU, attention", split), of_seeds("Transformer", split))
+    ahead[split] = [theirs - ours for theirs, ours in pairs]
+print("the GRU's lead, seed by seed:", *(f"{points:.1f}" for points in ahead["bleu"]), end="   ")
+print("on long sentences:", *(f"{points:.1f}" for points in ahead["bleu_long"]))
+assert min(ahead["bleu"]) > 5 and min(ahead["bleu_long"]) > 10
 losses = zip(of_seeds("Transformer", "valid_loss"), of_seeds("GRU, attention", "valid_loss"))
-assert all(0.06 < theirs - ours < 0.29 for ours, theirs in losses)
-assert max(of_seeds("GRU, no attention", "bleu")) < 5 < 45 < min(gru)
-assert min(of_seeds("GRU, attention", "bleu_long")) > max(of_seeds("Transformer", "bleu_long"))
+assert all(0 < ours - theirs < 0.2 for ours, theirs in losses)
+assert max(of_seeds("GRU, no attention", "bleu")) < 5 < 45 < min(of_seeds("GRU, attention", "bleu"))
 
 # %% [markdown]
-# **Verdict on better translations: does not hold here, against a GRU with attention.** In BLEU the seeds of the two
-# overlap, and on long sentences the GRU is ahead with each. In loss the Transformer is ahead with each seed, by 0.06 to
-# 0.28 nats; better predictions of the next word have not become better translations. (A likely reason for the long
-# sentences, not tested here: a 20th word is nothing new to a recurrence, while a Transformer trained on at most 16
-# words meets position codes that it has never seen, chapter 02.) **Attention itself holds, by far:** a GRU of the same
-# size without it stays below 2 BLEU in these updates. The LSTM is as good or far behind, depending on the seed,
-# and the plain network is far behind with each.
+# **Verdict on better translations: does not hold here, against a GRU with attention.** With each seed the GRU translates
+# better, by 9 to 13 BLEU, and on long sentences by 17 to 24; its loss is lower too, if only by 0.02 to 0.17 nats. (A
+# likely reason for the long sentences, not tested here: a 20th word is nothing new to a recurrence, while a Transformer
+# trained on at most 16 words meets position codes that it has never seen, chapter 02.) **Attention itself holds, by
+# far:** a GRU of the same size without it stays below 4 BLEU in these updates. The LSTM comes as far as the Transformer
+# or hardly begins, depending on the seed, and the plain network is behind with each.
 #
-# **Verdict on fewer updates and less time: holds by a little, and not safely.** Of nine pairs of one seed and one loss,
-# the Transformer needs fewer updates than the GRU in four, by one or two readings (25 or 50), and as many in five. In CPU seconds
-# it is ahead in all nine: the GRU takes 12 to 36 % longer, not much more than the seconds are good to. The LSTM and the
-# plain network need more updates in every pair, or do not get there. This is no other order of magnitude; Table 2 of
-# the paper, about models two hundred times as large, puts the base model's training cost for English to German at a
-# sixth to a seventh of that of the recurrent ones.
+# **Verdict on fewer updates and less time: does not hold, against a GRU with attention.** Of nine pairs of one seed and
+# one loss, the Transformer needs fewer updates in one, as many in five and more in three. In CPU seconds either is ahead
+# now and then, mostly by no more than the seconds are good to. The LSTM needs more updates in every pair, or does not get
+# there; the plain network needs as many or more. Table 2 of the paper, about models two hundred times as
+# large, puts the base model's training cost for English to German at a sixth to a seventh of that of the recurrent ones;
+# that is a matter of machines that do many things at once, further down.
 #
-# What this does not say: how large models end after long trainings. These are 500 updates with short sentences; and for
-# each recurrent model the best of the three rates was the highest, so a still higher one might serve it better, here
-# and in all that follows.
+# What this does not say: how large models end after long trainings. These are 500 updates with short sentences, one
+# size, one schedule, and rates from a grid of factors of two.
 #
 # ## Test the claim: words that belong together, far apart
 #
@@ -680,7 +685,7 @@ with house_style():
     figure.axes[1].text(2.8, 0.14, "dashed: a guess that knows the verb", color="#5f5f5f", fontsize=8)
     figure.axes[0].set(ylabel="share of right answers (mean of 3 seeds)")
     figure.axes[0].legend(loc="lower left", fontsize=8)
-    figure.suptitle("The Transformer keeps words together over longer distances", weight="bold")
+    figure.suptitle("Far apart, the Transformer finds the prefix more often; in agreement two are level", weight="bold")
 figure
 
 # %% [markdown]
@@ -705,24 +710,21 @@ def far_apart(name, kind):
 for kind, label in KINDS.items():
     for name in NAMES.values():
         print(f"{label:17} {name:21}", *(f"{share:5.2f}" for share in far_apart(name, kind)))
-    pairs = zip(far_apart("Transformer", kind), far_apart("GRU, attention", kind))
-    assert all(ours > theirs + 0.05 for ours, theirs in pairs)  # seed by seed
-    gap = min(far_apart("Transformer", kind)) - max(far_apart("GRU, attention", kind))  # the worst against the best
-    assert gap > 0.05 if kind == "verb-prefix" else abs(gap) < 0.02
-    two = list(NAMES.values())[:2]  # Transformer and GRU with attention
-    others = [[of_distance(name, kind, distance, "others") for distance in distances] for name in two]
-    assert all(abs(ours - theirs) < 0.07 for ours, theirs in zip(*others)) and others[1][-1] > others[0][-1]
+    gaps = [ours - theirs for ours, theirs in zip(far_apart("Transformer", kind), far_apart("GRU, attention", kind))]
+    print(f"{label:17} the Transformer's lead over the GRU, seed by seed:", *(f"{gap:+.2f}" for gap in gaps))
+    assert min(gaps) > 0.05 if kind == "verb-prefix" else min(gaps) < 0 < max(gaps) < 0.1
+    others = [[of_distance(name, kind, distance, "others") for distance in distances] for name in list(NAMES.values())[:2]]
+    assert others[1][-1] > others[0][-1] + 0.05  # the control at the largest distance: the GRU is ahead
 
 # %% [markdown]
-# **Verdict: holds for the prefix, and for agreement with less certainty.** With each seed the Transformer is ahead of
-# the GRU with attention. In the prefix its weakest training is ahead of the GRU's best, which from four words on does
-# worse than a guess that knows the verb; in agreement these two are level. The control says that it is no general
-# advantage: over all other words of the same sentences the two are close, and in the longest sentences the GRU is
-# ahead. Nor is the Transformer immune: it too loses with distance, already within what the training has shown, and from
-# distance 8 (agreement) and 12 (prefix) on the sentences are on average longer than any in training, so that length has
-# its part in it. Attention does much of the work for the GRU as well: it can look up the source, where *close* stands
-# as one word and a present tense shows its number. Without it the GRU is near a guess in agreement as soon as one word
-# stands in between.
+# **Verdict: holds for the prefix, not for agreement.** The prefix the Transformer finds more often than the GRU with
+# attention, with each seed; from six words on the GRU does worse than a guess that knows the verb. In agreement the two are level: ahead with two seeds, behind with one. The control makes the lead in the prefix
+# the more remarkable, for over all other words of the same sentences the GRU is about as good or better, most of all in
+# the longest. Nor is the Transformer immune: it too loses with distance, already within what the training has shown, and
+# from distance 8 (agreement) and 12 (prefix) on the sentences are on average longer than any in training, so that
+# length has its part in it. Attention does much of the work for the GRU as well: it can look up the source, where
+# *close* stands as one word and a present tense shows its number. Without it the GRU is near a guess in agreement as
+# soon as one word stands in between.
 #
 # > **Since 2017.** Tang et al. (2018) asked the same of large models, and found *no* lead of self-attention over
 # > recurrent networks in agreement over long distances. Ours is a result about small models after short trainings.
@@ -867,7 +869,7 @@ assert all(10 * with_ < without for with_, without in
 # has learnt to keep what it read: 20 words back still counts. The GRU *with* attention has learnt far less of it. It
 # need not carry what it can look up. So a gradient that fades is what gated networks begin with, and not always what
 # they end with; but a long reach has to be learnt, and the Transformer has it before the first update. Nor is reach
-# the same as use: that GRU without attention has a BLEU below 2.
+# the same as use: that GRU without attention has a BLEU below 4.
 #
 # **Where Transformers do suffer.** Their gradients have other enemies. *Depth:* the path between two words is short,
 # the path from the loss to the lowest layer is not. Chapter 05 measured it: without residual connections nothing
@@ -967,14 +969,29 @@ for n in (16, 64, 256):
         print(f"n = {n:3}  {name:15} forward {forward:7.2f} ms, with backward {both:7.2f} ms")
 
 # %% [markdown]
-# A processor with one or two cores has little to do at once, so the longer chain should cost less here than on a GPU,
-# where a thousand small steps would leave most of the chip idle. This course had **no GPU to record that on**; what we
-# can say without one are the counts above. What the CPU shows is the other part of it: many small calls against few
-# large ones.
+# That is a narrow layer, where calling costs more than computing. At the paper's width, d = 512, and with PyTorch's own
+# GRU beside the cell, which gets the sequence as a whole, it is a **recorded run**. The command below writes such a
+# record on whatever device a machine has. We had no GPU, so you see a CPU's; a record of a GPU would stand beside it.
+
+# %%
+from utils.experiments import parallel
+
+for device in ("cpu", "cuda", "mps"):
+    if timed := parallel.recorded(device):
+        print(f"recorded by {timed['command']} on {device}: {', '.join(timed['hardware']['gpus']) or timed['hardware']['processor']}")
+        for n in parallel.LENGTHS:
+            both = {one["layer"]: one["both_ms"] for one in timed["results"] if one["length"] == n}
+            print(f"n = {n:4}, forward and backward: ", ", ".join(f"{name} {ms:6.1f} ms" for name, ms in both.items()))
+            assert both["self-attention"] < both["GRU, whole sequence"] < both["GRU, step by step"]
+
+# %% [markdown]
+# Even a CPU, with little to do at once, is faster with few large products than with many small ones: one product for
+# all words keeps it busy, one product a word does not. On a GPU, where a thousand small steps leave most of the chip
+# idle, the difference should be larger; what we can say without one are the counts above.
 #
-# **Verdict on parallel work: holds as a count.** The wait of a recurrence grows with the sentence, that of attention
-# does not. What it is worth in time, you have seen for your own CPU only. (With a GPU: move
-# layer and input there with `.to("cuda")`, and end `work` with `torch.cuda.synchronize()`.)
+# **Verdict on parallel work: holds as a count, and here in time for one layer.** The wait of a recurrence grows with
+# the sentence, that of attention does not. Why did the translators above train equally fast, then? Their sentences are
+# short, many of them stand side by side in a batch of 1024 target tokens, and one thread is soon busy.
 #
 # ## Table 1, counted
 #
@@ -1274,11 +1291,11 @@ for name, model in writers.items():
 #
 # | claim | here |
 # |---|---|
-# | better translations at equal means | not in BLEU against a GRU with attention, which is ahead on long sentences |
-# | words that belong together, far apart | holds for the separable prefix; less certain for agreement |
+# | better translations at equal means | does not hold: a GRU with attention is ahead, most of all on long sentences |
+# | words that belong together, far apart | holds for the separable prefix, not for agreement |
 # | gradients neither vanish nor explode | holds at initialisation; a GRU trained without attention reaches as far |
-# | fewer updates, less time | a small lead over a GRU on one CPU thread, and not a safe one |
-# | parallel work | holds as a count of what has to wait; no GPU here to time it on |
+# | fewer updates, less time | does not hold against a GRU with attention, on one CPU thread |
+# | parallel work | holds as a count of what has to wait, and in time even on one CPU thread; no GPU here to time it on |
 # | less work while n < d | holds against a GRU; up to 2 d against an LSTM; never against a plain recurrence |
 # | shorter paths | holds |
 # | the price | memory grows with n²; writing is as sequential, and dearer per word as the text grows |
@@ -1354,8 +1371,8 @@ print(f"1000 steps one by one, or {rounds} rounds: the same states")
 # * A recurrent network carries one state from word to word; gates let it keep what it has, and padding must not move
 #   it.
 # * Without attention all of a sentence must fit into that state; additive attention gives the decoder the whole memory.
-# * At equal size, data and updates a GRU with attention reached the Transformer's BLEU here. The Transformer's lead
-#   lies in words that belong together at a distance.
+# * At equal size, data and updates, each at its own best rate, a GRU with attention translated better than the
+#   Transformer here. The Transformer's lead lies in the separable prefix, far from its verb.
 # * A fresh recurrence loses a constant factor of gradient a word; gates can learn not to.
 # * Table 1 leaves out 4 n d² of projections: with them the crossover is at n = d against a GRU, 2 d against an LSTM,
 #   and a plain recurrence is always cheaper. The path of one step is real.
