@@ -142,6 +142,8 @@ def _called(
         if case.observe.startswith("."):
             kept = getattr(call, case.observe[1:])
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
+        if case.earlier:
+            call(*copy.deepcopy(case.earlier))
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe in WATCHED:
         with Largest() as watched:

@@ -67,7 +67,9 @@ def shown(value: Any, digits: int = FEW_DIGITS) -> str:
         return f"{value:.{digits}g}"
     if isinstance(value, tuple | list):
         inside = ", ".join(shown(part, digits) for part in value)
-        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+        if isinstance(value, tuple):
+            return f"({inside},)" if len(value) == 1 else f"({inside})"
+        return f"[{inside}]"
     if isinstance(value, torch.nn.Module | torch.optim.Optimizer):
         return f"a {type(value).__name__}"
     if callable(value):
