@@ -130,7 +130,7 @@ WRONG_1_4 = {
     "sizes exchanged": (Exchanged, None),
     "max_norm": (Renormed, None),
     "table scaled at each call": (ScaledWhenCalled, None),
-    "first result kept": (FirstKept, "remembers"),
+    "first result kept": (FirstKept, "it must remember nothing"),
     "grows from call to call": (Growing, None),
     "ids by view": (ByView, "view size"),
     "dropout": (WithDropout, "training mode"),
@@ -309,7 +309,7 @@ WRONG_1_5 = {
     "a bias when alone": (BiasWhenAlone, "bias"),
     "linear layer inside": (LinearInside, None),
     "frozen when tied": (FrozenWhenTied, None),
-    "first result kept": (KeptOutput, "remembers"),
+    "first result kept": (KeptOutput, "it must remember nothing"),
     "three axes only": (scoring(lambda self, x: torch.einsum("bld,vd->blv", x, self.weight)), None),
     "two or three axes": (
         scoring(lambda self, x: torch.bmm(x, self.weight.t().expand(len(x), -1, -1)) if x.dim() > 2

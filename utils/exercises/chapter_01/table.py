@@ -11,7 +11,7 @@ from utils.exercises.drawing import normal
 from utils.transformer import OutputLayer, TokenEmbedding
 
 EDGE, SHAPE = "edge cases", "shape"
-AGAIN = "the module has been called before, on something else, which leaves no trace: yours remembers it"
+AGAIN = "the module has been called before, on something else, of which it must remember nothing"
 IN_PIECES = "the input does not lie in memory in one piece (`.view` refuses it, `.reshape` copies)"
 NAME = "the table is looked at under its name, weight"
 
