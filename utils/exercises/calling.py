@@ -143,7 +143,9 @@ def _called(
             kept = getattr(call, case.observe[1:])
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
         if case.earlier:
-            call(*copy.deepcopy(case.earlier))
+            before = call(*copy.deepcopy(case.earlier))
+            if inspect.iscoroutine(before):
+                before.close()
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe in WATCHED:
         with Largest() as watched:
@@ -151,6 +153,9 @@ def _called(
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state = torch.get_rng_state()
     results = [call(*arguments, **keywords) for _ in range(case.times)]
+    for result in results:
+        if inspect.iscoroutine(result):
+            result.close()  # or Python would warn, in our lines, that nobody waits for it
     value = results[0] if case.times == 1 else results
     if case.changes:
         value = value, _weights_of({name: names[name] for name in case.changes})

@@ -4,6 +4,7 @@ Everything here works on values alone, without the learner's code: the grader ju
 """
 
 import math
+import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
@@ -23,6 +24,7 @@ LEVELS = (
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
 SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
+PLAIN = (numbers.Number, str, list, tuple, set, Mapping)  # what is shown as it is, beside NumPy's numbers
 SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
 
 
@@ -194,11 +196,13 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
     if expected is None:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
         return None if got is None else Finding("structure", sentence, got, expected)
-    if got is None or isinstance(got, Tensor) or (isinstance(expected, str) != isinstance(got, str)):
+    other = got is None or isinstance(got, Tensor) or isinstance(expected, str) != isinstance(got, str)
+    if other or not (isinstance(got, PLAIN) or type(got).__module__ == "numpy"):
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
         return Finding("structure", sentence, got, expected)
-    if isinstance(got, float) and type(expected) is int:
-        sentence = f"{name} {_verb(name, 'is')} the float {got!r}; asked for is a whole number (an int)."
+    if isinstance(expected, int) and isinstance(got, numbers.Number) and not isinstance(got, numbers.Integral):
+        asked = "True or False" if isinstance(expected, bool) else "a whole number (an int)"
+        sentence = f"{name} {_verb(name, 'is')} the {type(got).__name__} {got!r}; asked for is {asked}."
         return Finding("structure" if got == expected else "values", sentence, got, expected)
     try:
         equal = bool(got == expected)
@@ -220,9 +224,9 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
             help_ = " Numbers taken out of tensors (`.item()`, `float(…)`, `.tolist()`) carry no gradients."
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a Tensor.{help_}"
         return Finding("structure", sentence, got, expected)
-    got = got.detach().as_subclass(Tensor)
     if got.layout != torch.strided or got.is_quantized:
         return Finding("structure", f"{name} {_verb(name, 'is')} not an ordinary, dense Tensor.", got.shape, expected)
+    got = got.detach().as_subclass(Tensor)
     if got.shape != expected.shape:
         sentence = f"{name} {_verb(name, 'has')} the shape {tuple(got.shape)}; expected is {tuple(expected.shape)}."
         return Finding("shape", sentence, got, expected)

@@ -1,5 +1,6 @@
 """What goes into a call and what comes out of it: tensors, numbers, and lists, tuples and dictionaries of them."""
 
+import inspect
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -46,6 +47,10 @@ def kind_of(value: Any) -> str:
         return f"a Tensor of shape {tuple(value.shape)}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
+    if inspect.iscoroutine(value):
+        return "a coroutine, which `async def` makes (write `def`)"
+    if inspect.isgenerator(value):
+        return "a generator, which `yield` or `(… for …)` makes"
     name = type(value).__name__
     article = "an" if name[:1].lower() in "aeiou" else "a"
     return f"{article} {type(value).__module__}.{name}" if type(value).__module__ == "numpy" else f"{article} {name}"

@@ -185,8 +185,8 @@ EMBEDDING = (
     Misconception(
         "no parameter",
         no_parameter(),
-        "Your table is a plain tensor. Only an nn.Parameter is found by `parameters()`: an optimiser would never "
-        "change it and a checkpoint would not hold it.",
+        "Your module has no parameter: its table, if there is one, is a plain tensor. Only an nn.Parameter is found by "
+        "`parameters()`: an optimiser would never change a tensor, and a checkpoint would not hold it.",
     ),
     Misconception(
         "table on its side",

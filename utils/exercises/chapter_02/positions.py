@@ -121,7 +121,6 @@ def _rotary_cases(generator: Generator) -> list[Case]:
         Case("sentences and heads", (drawn(2, 3, 4, 8),), part=SHAPE),
         Case("as many heads as positions", (drawn(2, 4, 4, 4),), part=SHAPE),
         Case("heads as a view", (drawn(2, 5, 3, 4).transpose(1, 2),), part=SHAPE, traits=(IN_PIECES,)),
-        Case("x turned over in memory", (drawn(2, 2, 4, 3).transpose(2, 3),), part=SHAPE, traits=(IN_PIECES,)),
         Case(f"from position {start}", (drawn(1, 2, 3, 8), start), traits=(STARTED,)),
         Case("float64", (drawn(2, 1, 4, 8, dtype=torch.float64),), part=EDGE),
         Case("gradients", (drawn(1, 2, 3, 4), start), gradients=True, traits=(STARTED,)),
