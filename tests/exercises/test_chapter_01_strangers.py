@@ -215,7 +215,6 @@ WRONG_1_2 = {
     "symbols": (lambda w: (step(w)[0], set(step(w)[1])), "dictionary"),
     "arguments": (lambda words, merges: step(words), "words"),
     "generator": (lambda w: (part for part in step(w)), "tuple of 2"),
-    "counts as floats": (lambda w: (step(w)[0], {s: n / 1 for s, n in step(w)[1].items()}), "whole number"),
     "counts as shares": (lambda w: (step(w)[0], {s: n / (sum(w.values()) or 1) for s, n in w.items()}), None),
 }
 

@@ -8,8 +8,11 @@ import itertools
 import math
 
 import numpy
+import pytest
 import torch
 from torch import nn
+
+from utils.exercises import examine, exercise
 
 # 1.4 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -554,3 +557,13 @@ def test_wrong_answers_are_rejected_with_words_that_fit(wrong_answer, rejected):
 
 def test_unusual_right_answers_pass(right_answer, accepted):
     accepted(*right_answer)
+
+
+@pytest.mark.parametrize(
+    ("number", "name"),
+    [("1.5", "padding forbidden"), ("1.6", "dictionary"), ("1.6", "long one joined to the last batch")],
+)
+def test_no_misconception_is_told_that_fits_by_accident(number, name):
+    """Beside −10⁹ everything else is rounding; a dictionary is no list; and one batch comes about in many ways."""
+    report = examine(exercise(number), WRONG[number][name][0], 3)
+    assert report.misconception is None and "stays the same" not in report.explanation

@@ -10,6 +10,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -24,7 +25,7 @@ LEVELS = (
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
 SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
-PLAIN = (numbers.Number, str, list, tuple, set, Mapping)  # what is shown as it is, beside NumPy's numbers
+PLAIN = (numbers.Number, np.bool_, str, list, tuple, set, Mapping)  # what is shown as it is; NumPy's numbers too
 SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
 
 
@@ -197,13 +198,13 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
         return None if got is None else Finding("structure", sentence, got, expected)
     other = got is None or isinstance(got, Tensor) or isinstance(expected, str) != isinstance(got, str)
-    if other or not (isinstance(got, PLAIN) or type(got).__module__ == "numpy"):
+    if other or not isinstance(got, PLAIN):
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
         return Finding("structure", sentence, got, expected)
-    if isinstance(expected, int) and isinstance(got, numbers.Number) and not isinstance(got, numbers.Integral):
+    if isinstance(got, complex):
         asked = "True or False" if isinstance(expected, bool) else "a whole number (an int)"
-        sentence = f"{name} {_verb(name, 'is')} the {type(got).__name__} {got!r}; asked for is {asked}."
-        return Finding("structure" if got == expected else "values", sentence, got, expected)
+        sentence = f"{name} {_verb(name, 'is')} the complex number {got!r}; asked for is {asked}."
+        return Finding("structure", sentence, got, expected)
     try:
         equal = bool(got == expected)
     except Exception:

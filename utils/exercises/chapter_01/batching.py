@@ -1,5 +1,7 @@
 """Exercises 1.3 and 1.6: the padding mask, and batches that hold so many tokens."""
 
+from numbers import Integral
+
 import torch
 from torch import Generator, Tensor
 
@@ -105,6 +107,10 @@ def _each_once(cases: list[Case], results: list[list[list[int]]]) -> bool:
     return sorted(int(index) for batch in results[0] for index in batch) == list(range(200))
 
 
+def _whole(cases: list[Case], results: list[list[list[int]]]) -> bool:
+    return all(isinstance(index, Integral) for batch in results[0] for index in batch)
+
+
 def _within_budget(cases: list[Case], results: list[list[list[int]]]) -> bool:
     lengths, budget = cases[0].arguments
     return all(len(batch) * max(lengths[index] for index in batch) <= budget for batch in results[0])
@@ -125,6 +131,12 @@ BUDGET = Exercise(
             _many_lengths,
             _each_once,
             "Each sentence has to be in one batch, and in one only.",
+        ),
+        Property(
+            "indices are whole numbers",
+            _many_lengths,
+            _whole,
+            "Your batches are right but for their kind: an index is a whole number (an int), and yours are floats.",
         ),
         Property(
             "the budget holds",

@@ -1,5 +1,7 @@
 """Exercises 1.1 and 1.2: from words to ids, and one step of byte-pair encoding."""
 
+from numbers import Integral
+
 import torch
 from torch import Generator
 
@@ -76,6 +78,15 @@ IDS = Exercise(
     section="§5.1",
     reference=numericalise,
     cases=_sentence_cases,
+    properties=(
+        Property(
+            "ids are whole numbers",
+            lambda generator: _sentence_cases(generator)[:1],
+            lambda cases, results: all(isinstance(index, Integral) for index in results[0]),
+            "Your ids are right but for their kind: an id is a whole number (an int), which a table can be indexed with, "
+            "and yours are floats.",
+        ),
+    ),
     returns=("ids",),
     misconceptions=NUMERICALISE,
     hints=(

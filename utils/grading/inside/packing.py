@@ -4,10 +4,12 @@
 """
 
 import base64
+import numbers
 import sys
 from collections.abc import Mapping
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -62,10 +64,10 @@ class Packer:
             return self.tensor(value)
         if value is None:
             return ["none"]
-        if isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):
             return ["bool", bool(value)]
-        if type(value) in (int, float, str):
-            return ["int", str(value)[:400]] if type(value) is int else self._plain(value)
+        if isinstance(value, numbers.Integral | float | str):  # NumPy's numbers too, which check() takes as well
+            return ["int", str(int(value))[:400]] if isinstance(value, numbers.Integral) else self._plain(value)
         if isinstance(value, tuple | list):
             kind = "tuple" if isinstance(value, tuple) else "list"
             return [kind, [self.value(part, depth + 1) for part in self._counted(value)]]
@@ -76,7 +78,7 @@ class Packer:
 
     def _plain(self, value: float | str) -> list:
         if isinstance(value, float):
-            return ["float", value.hex()]
+            return ["float", float(value).hex()]
         return ["str", _cut(value)]
 
     def _counted(self, parts: Any) -> list:
