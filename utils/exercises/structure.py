@@ -1,6 +1,7 @@
 """What goes into a call and what comes out of it: tensors, numbers, and lists, tuples and dictionaries of them."""
 
 import inspect
+import numbers
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -26,6 +27,13 @@ def leaves(value: Any, path: str = "") -> Iterator[tuple[str, Any]]:
 def tensors(value: Any) -> list[Tensor]:
     """The tensors in a nested value, in order."""
     return [part for _, part in leaves(value) if isinstance(part, Tensor)]
+
+
+def is_whole(value: Any) -> bool:
+    """Whether something can be an index: an int, NumPy's too, or a tensor of one whole number."""
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not (value.is_floating_point() or value.is_complex())
+    return isinstance(value, numbers.Integral)
 
 
 def size(value: Any) -> int:

@@ -1,13 +1,12 @@
 """Exercises 1.3 and 1.6: the padding mask, and batches that hold so many tokens."""
 
-from numbers import Integral
-
 import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_01.references import token_budget_batches
 from utils.exercises.chapter_01.wrong_batching import PADDING_MASK, TOKEN_BUDGET
 from utils.exercises.declare import Case, Exercise, Property
+from utils.exercises.structure import is_whole
 from utils.transformer import padding_mask
 
 EDGE, SHAPE = "edge cases", "shape"
@@ -108,7 +107,7 @@ def _each_once(cases: list[Case], results: list[list[list[int]]]) -> bool:
 
 
 def _whole(cases: list[Case], results: list[list[list[int]]]) -> bool:
-    return all(isinstance(index, Integral) for batch in results[0] for index in batch)
+    return all(is_whole(index) for batch in results[0] for index in batch)
 
 
 def _within_budget(cases: list[Case], results: list[list[list[int]]]) -> bool:
@@ -136,7 +135,8 @@ BUDGET = Exercise(
             "indices are whole numbers",
             _many_lengths,
             _whole,
-            "Your batches are right but for their kind: an index is a whole number (an int), and yours are floats.",
+            "Your batches are right but for their kind: an index is a whole number (an int), and a float "
+            "such as 2.0 is none.",
         ),
         Property(
             "the budget holds",

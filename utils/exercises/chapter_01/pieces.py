@@ -1,13 +1,12 @@
 """Exercises 1.1 and 1.2: from words to ids, and one step of byte-pair encoding."""
 
-from numbers import Integral
-
 import torch
 from torch import Generator
 
 from utils.exercises.chapter_01.references import bpe_step, numericalise
 from utils.exercises.chapter_01.wrong_pieces import BPE_STEP, NUMERICALISE
 from utils.exercises.declare import Case, Exercise, Property
+from utils.exercises.structure import is_whole
 
 EDGE = "edge cases"
 WORDS = [
@@ -82,9 +81,9 @@ IDS = Exercise(
         Property(
             "ids are whole numbers",
             lambda generator: _sentence_cases(generator)[:1],
-            lambda cases, results: all(isinstance(index, Integral) for index in results[0]),
-            "Your ids are right but for their kind: an id is a whole number (an int), which a table can be indexed with, "
-            "and yours are floats.",
+            lambda cases, results: all(map(is_whole, results[0])),
+            "Your ids are right but for their kind: an id is a whole number (an int), since a table is indexed with "
+            "it, and a float such as 2.0 is none.",
         ),
     ),
     returns=("ids",),
