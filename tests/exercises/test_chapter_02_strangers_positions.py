@@ -146,6 +146,8 @@ WRONG_2_5 = {
         adding(torch.no_grad()(lambda self, x, start=0: x + self.table[start : start + x.size(1)])), "no_grad"),
     "start required": (adding(lambda self, x, start: x + self.table[start : start + x.size(1)]), "start=0"),
     "begins as Xavier": (beginning(lambda n, d: nn.init.xavier_uniform_(torch.empty(n, d))), "N(0, 1/d_model)"),
+    "begins with one row for all": (
+        beginning(lambda n, d: (torch.randn(1, d) / d**0.5).repeat(n, 1)), "N(0, 1/d_model)"),
     "begins with 0.02": (beginning(lambda n, d: 0.02 * torch.randn(n, d)), "N(0, 1/d_model)"),
     "begins with 1/d_model": (beginning(lambda n, d: torch.randn(n, d) / d), "N(0, 1/d_model)"),
     "begins by the length": (beginning(lambda n, d: torch.randn(n, d) / n**0.5), "N(0, 1/d_model)"),

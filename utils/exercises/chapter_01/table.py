@@ -89,6 +89,13 @@ EMBED = Exercise(
             "standard deviation is 1/√d_model; times √d_model that gives 1.",
         ),
         Property(
+            "vectors start apart from one another",
+            _fresh_vectors,
+            lambda cases, results: all(bool(result[0].std(dim=0).mean() > 0.8) for result in results),
+            "The vectors of a new table are alike. Each token is to have numbers of its own, or nothing tells it from "
+            "the others: draw all of (vocab_size, d_model).",
+        ),
+        Property(
             "vectors start around zero",
             _fresh_vectors,
             lambda cases, results: all(abs(result.double().mean().item()) < 0.1 for result in results),
@@ -164,7 +171,7 @@ def _fresh_matrices(generator: Generator) -> list[Case]:
 def _as_xavier(cases: list[Case], results: list[Tensor]) -> bool:
     wanted = [math.sqrt(2 / sum(case.build)) for case in cases]
     units = [result.double() / want for want, result in zip(wanted, results, strict=True)]
-    return all(abs(unit.std() - 1) < 0.1 and abs(unit.mean()) < 0.1 for unit in units)
+    return all(abs(unit.std() - 1) < 0.1 and abs(unit.mean()) < 0.1 and unit.std(dim=0).mean() > 0.8 for unit in units)
 
 
 SCORE = Exercise(

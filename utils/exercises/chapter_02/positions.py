@@ -60,7 +60,8 @@ def _fresh_tables(generator: Generator) -> list[Case]:
 def _as_embeddings_begin(cases: list[Case], results: list[Tensor]) -> bool:
     """Deviation 1/√d_model around zero: asked for with a wide margin, since evenly drawn numbers do as well."""
     units = [result.double() * case.build[0] ** 0.5 for case, result in zip(cases, results, strict=True)]
-    return all(0.85 < unit.std().item() < 1.15 and abs(unit.mean().item()) < 0.15 for unit in units)
+    apart = all(unit.std(dim=1).mean().item() > 0.8 for unit in units)  # each position has numbers of its own
+    return apart and all(0.85 < unit.std().item() < 1.15 and abs(unit.mean().item()) < 0.15 for unit in units)
 
 
 def _alike_where_they_meet(cases: list[Case], results: list[Tensor]) -> bool:
