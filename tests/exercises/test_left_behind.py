@@ -92,7 +92,7 @@ def test_coroutines_and_generators_are_told(made, recwarn):
 
 def test_a_complex_number_is_no_whole_one(made):
     exercise = made(len, cases=lambda g: [Case("three", ([1, 2, 3],)), Case("two", ([1, 2],))])
-    assert "is a complex; asked for is an int" in examine(exercise, lambda x: complex(len(x)), 0).message
+    assert "asked for is a whole number (an int)" in examine(exercise, lambda x: complex(len(x)), 0).message
     assert "is a list of 1; asked for is an int" in examine(exercise, lambda x: [len(x)], 0).message
 
 

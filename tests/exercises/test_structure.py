@@ -23,7 +23,7 @@ def test_digits_until_two_numbers_look_different():
     assert digits_apart(1.0, 1.0 + 2**-52) == 17
     assert digits_apart(1.0, 1.0) == 4 == digits_apart(float("nan"), float("nan"))
     assert shown(torch.tensor([-0.87612341], dtype=torch.float64), 7) == "(1, float64) [-0.8761234]"
-    assert shown([1 / 3, (2 / 3,)], 6) == "[0.333333, (0.666667)]"
+    assert shown([1 / 3, (2 / 3,)], 6) == "[0.333333, (0.666667,)]"
 
 
 @pytest.mark.parametrize("off", [1e-3, 1e-4, 1e-6, 3e-8])

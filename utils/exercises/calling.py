@@ -146,6 +146,10 @@ def _called(
         if case.observe.startswith("."):
             kept = getattr(call, case.observe[1:])
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
+        if case.earlier:
+            before = call(*copy.deepcopy(case.earlier))
+            if inspect.iscoroutine(before):
+                before.close()
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe in WATCHED:
         with Largest() as watched:
@@ -153,6 +157,9 @@ def _called(
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state, hooks = torch.get_rng_state(), _hooks_everywhere()
     results = [call(*arguments, **keywords) for _ in range(case.times)]
+    for result in results:
+        if inspect.iscoroutine(result):
+            result.close()  # or Python would warn, in our lines, that nobody waits for it
     value = results[0] if case.times == 1 else results
     if case.changes:
         value = value, _weights_of({name: names[name] for name in case.changes})
@@ -173,8 +180,19 @@ def _called(
         if fill == TURNED:
             found = {name: gradients[name] for name in filled if gradients[name] is not None}
             gradients |= {name: gradient.t() for name, gradient in found.items() if gradient.dim() == 2}
+        gradients = _in_shape(gradients, weights or {})
         value = _detached(value)
     return Outcome(value, None, damaged, gradients)
+
+
+def _in_shape(gradients: dict[str, Tensor | None], weights: Mapping[str, Tensor]) -> dict[str, Tensor | None]:
+    """The gradients of weights in the weights' own shapes, where the two differ in axes of size 1."""
+    return {
+        name: gradient.reshape(weights[name].shape)
+        if gradient is not None and name in weights and _bare(gradient.shape) == _bare(weights[name].shape)
+        else gradient
+        for name, gradient in gradients.items()
+    }
 
 
 def _weights_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
@@ -317,7 +335,8 @@ def fill_count(exercise: Exercise) -> int:
 
 def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int) -> dict[str, Tensor] | None:
     """Puts the weights into the module. Way 0: by name, else by order within each shape; 1: by order within each
-    shape; 2: as 1 with matrices turned; from 3 on: the exercise's own, which return what this does.
+    shape, axes of size 1 not counted; 2: as 1 with matrices turned; from 3 on: the exercise's own, which return what
+    this does.
 
     Returns which of the module's parameters got which weight, by the weight's name, or None where that is impossible.
     """
@@ -334,7 +353,7 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
     with torch.no_grad():
         for name, parameter in pairs.items():
             weight = weights[name]
-            parameter.copy_(weight.t() if turned and weight.dim() == 2 else weight)
+            parameter.copy_(weight.t() if turned and weight.dim() == 2 else weight.reshape(parameter.shape))
     return pairs
 
 
@@ -345,10 +364,17 @@ def _paired(parameters: list[Tensor], weights: dict[str, Tensor], turned: bool) 
     for name, weight in weights.items():
         shape = weight.shape[::-1] if turned and weight.dim() == 2 else weight.shape
         fitting = next((index for index, parameter in enumerate(left) if parameter.shape == shape), None)
+        if fitting is None and not turned:  # (1, max_len, d_model) for (max_len, d_model)
+            fitting = next((index for index, p in enumerate(left) if _bare(p.shape) == _bare(shape)), None)
         if fitting is None:
             return None
         pairs[name] = left.pop(fitting)
     return None if left else pairs
+
+
+def _bare(shape: torch.Size) -> list[int]:
+    """A shape without its axes of size 1."""
+    return [length for length in shape if length != 1]
 
 
 def _unlike(module: nn.Module, weights: dict[str, Tensor]) -> str:

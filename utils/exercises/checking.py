@@ -81,7 +81,8 @@ def _unfit(exercise: Exercise, answer: Any, cases: list[Case]) -> str | None:
         return f"Hand over the class itself, not a module made from it: {call}, so that several sizes can be tried."
     if not callable(answer):
         what = kind_of(answer)
-        return f"What you hand over is {what}: hand over the function itself, without calling it: {call}."
+        asked = "function" if exercise.kind == "function" else "class"
+        return f"What you hand over is {what}: hand over the {asked} itself, without calling it: {call}."
     if exercise.kind == "function" and inspect.isclass(answer) and issubclass(answer, nn.Module):
         return f"A class was handed over where a function is asked for: {call}."
     forward = getattr(answer, "forward", None) if inspect.isclass(answer) else None

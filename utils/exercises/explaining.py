@@ -10,10 +10,10 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import Outcome, form_of, input_names, run_case
+from utils.exercises.calling import Outcome, form_of, input_names, run_case, same_bits
 from utils.exercises.declare import Case, Exercise, Misconception
 from utils.exercises.judging import alike, close
-from utils.exercises.structure import digits_apart
+from utils.exercises.structure import digits_apart, leaves, size, tensors
 from utils.exercises.surroundings import TooSlow, time_limit
 
 NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
@@ -205,6 +205,8 @@ def _ignored(exercise: Exercise, call: Callable, wrong: list, worst: Any, seed: 
     """
     if worst.finding.level != "values":  # what is no number at all stays the same with any input
         return ""
+    if not _telling(worst.outcome.value):
+        return ""
     others = [pair for pair in wrong if pair[1] is not worst and pair[1].finding.level == "values"]
     others = others[:1] + others[1:][-1:]
     index = next(index for index, trial in wrong if trial is worst)
@@ -238,10 +240,33 @@ def _deaf(exercise: Exercise, call: Callable, trial: Any, position: int, seed: i
         if expected.trouble is not None or alike(expected, trial.expected):
             continue
         got = call(case, seed, fill)
-        if got is None or got.trouble is not None or not alike(got, trial.outcome):
+        if got is None or got.trouble is not None or not _unmoved(got.value, trial.outcome.value):
             return False
         heard = True
     return heard
+
+
+def _telling(value: Any) -> bool:
+    """Whether a result holds so much that it does not stay the same by chance, as True or False does."""
+    return size(value) >= 8 or any(tensor.is_floating_point() for tensor in tensors(value))
+
+
+def _unmoved(now: Any, before: Any) -> bool:
+    """Whether a result is the same to the last bit: beside a number of −10⁹ others may change within any tolerance."""
+    pairs = zip(leaves(now), leaves(before), strict=False)
+    if [way for way, _ in leaves(now)] != [way for way, _ in leaves(before)]:
+        return False
+    return all(
+        same_bits(one, other) if isinstance(one, Tensor) and isinstance(other, Tensor) else _equal(one, other)
+        for (_, one), (_, other) in pairs
+    )
+
+
+def _equal(one: Any, other: Any) -> bool:
+    try:
+        return type(one) is type(other) and bool(one == other)
+    except Exception:
+        return False
 
 
 def _others(value: Any, generator: torch.Generator) -> list[Any]:

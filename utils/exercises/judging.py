@@ -5,11 +5,13 @@ Everything here works on values alone, without the learner's code: the grader ju
 
 import inspect
 import math
+import numbers
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -34,6 +36,7 @@ LEVELS = (
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
 SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
+PLAIN = (numbers.Number, np.bool_, str, list, tuple, set, Mapping)  # what is shown as it is; NumPy's numbers too
 SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
 
 
@@ -173,10 +176,16 @@ def _compare(exercise: Exercise, case: Case, expected: Any, got: Any) -> Finding
 
 def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -> list[Finding]:
     """All findings on a nested value."""
-    name = f"Your `self{case.observe}`" if case.observe.startswith(".") else _part_name(exercise, way)
+    name = _part_name(exercise, way)
+    if case.observe == "parameters":
+        name = f"Your parameters{way}"
+    elif case.observe.startswith("."):
+        name = f"Your `self{case.observe}`"
     if isinstance(expected, tuple | list):
         if not isinstance(got, tuple | list) or len(got) != len(expected):
-            names = f" ({', '.join(exercise.returns)})" if len(exercise.returns) == len(expected) and not way else ""
+            names = (
+                f" ({', '.join(exercise.returns)})" if len(exercise.returns) == len(expected) > 1 and not way else ""
+            )
             kind = "tuple" if isinstance(expected, tuple) else "list"
             sentence = f"{name} {_verb(name, 'comes')} as {kind_of(got)}; "
             sentence += f"asked for is a {kind} of {len(expected)}{names}."
@@ -186,8 +195,11 @@ def _unlike(exercise: Exercise, case: Case, expected: Any, got: Any, way: str) -
         return [replace(f, got=got, expected=expected) for f in found] if plain(got) and plain(expected) else found
     if isinstance(expected, Mapping):
         if not isinstance(got, Mapping) or set(got) != set(expected):
-            have = f"a dictionary with {_keys(got)}" if isinstance(got, Mapping) else kind_of(got)
-            sentence = f"{name} {_verb(name, 'comes')} as {have}; asked for are {_keys(expected)}."
+            if isinstance(got, Mapping):
+                told = f"as a dictionary with {_keys(got)}; asked for are {_keys(expected)}"
+            else:
+                told = f"as {kind_of(got)}; asked for is a dictionary with {_keys(expected)}"
+            sentence = f"{name} {_verb(name, 'comes')} {told}."
             # Other keys are other contents: what differs in the parts before is told first.
             return [Finding("values" if isinstance(got, Mapping) else "structure", sentence, got, expected)]
         return [f for key in expected for f in _unlike(exercise, case, expected[key], got[key], f"{way}[{key!r}]")]
@@ -216,9 +228,13 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
     if expected is None:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
         return None if got is None else Finding("structure", sentence, got, expected)
-    unlike = isinstance(expected, str) != isinstance(got, str) or isinstance(got, complex | list | tuple | dict)
-    if got is None or isinstance(got, Tensor) or unlike:
+    other = got is None or isinstance(got, Tensor) or isinstance(expected, str) != isinstance(got, str)
+    if other or isinstance(got, list | tuple | dict) or not isinstance(got, PLAIN):
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
+        return Finding("structure", sentence, got, expected)
+    if isinstance(got, complex):
+        asked = "True or False" if isinstance(expected, bool) else "a whole number (an int)"
+        sentence = f"{name} {_verb(name, 'is')} the complex number {got!r}; asked for is {asked}."
         return Finding("structure", sentence, got, expected)
     try:
         equal = bool(got == expected)
@@ -234,13 +250,15 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         help_ = ""
         if type(got).__module__ == "numpy":
             help_ = " Stay with torch: NumPy arrays carry no gradients and do not go to a GPU."
+        elif not expected.is_floating_point():
+            pass
         elif isinstance(got, int | float) or (isinstance(got, list | tuple) and not tensors(got)):
             help_ = " Numbers taken out of tensors (`.item()`, `float(…)`, `.tolist()`) carry no gradients."
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a Tensor.{help_}"
         return Finding("structure", sentence, got, expected)
-    got = got.detach().as_subclass(Tensor)
     if got.layout != torch.strided or got.is_quantized:
         return Finding("structure", f"{name} {_verb(name, 'is')} not an ordinary, dense Tensor.", got.shape, expected)
+    got = got.detach().as_subclass(Tensor)
     if got.shape != expected.shape:
         sentence = f"{name} {_verb(name, 'has')} the shape {tuple(got.shape)}; expected is {tuple(expected.shape)}."
         return Finding("shape", sentence, got, expected)
@@ -267,7 +285,7 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         sentence = (
             f"{name} {_verb(name, 'is')} right to about seven digits only{_where(got, expected)}, though the inputs "
             f"are float64: something in between is float32, such as a `torch.zeros(…)` without `dtype=`, or a "
-            f"`.float()`."
+            f"`.float()`, or a small number is added or cut off."
         )
         return Finding("values", sentence, got, expected)
     return Finding(
@@ -323,7 +341,8 @@ def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Findi
                 continue
             sentence = (
                 f"The numbers are right, but no gradient flows back to `{name}`, so nothing before it could learn: "
-                f"`.detach()`, `.data`, `.item()`, `no_grad` and new tensors made of numbers cut it off."
+                f"`.detach()`, `.data`, `.item()`, `no_grad`, `requires_grad=False` and "
+                f"new tensors made of numbers cut it off."
             )
             return Finding("gradients", sentence, None, want)
         if not bool(have.isfinite().all()):
@@ -349,10 +368,25 @@ def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
         return False
     if one.gradients is not None and other.gradients is not None and not _same_gradients(one, other):
         return False
+    if not _same_form(one.value, other.value):
+        return False
     mine, theirs = list(leaves(one.value)), list(leaves(other.value))
     if len(mine) != len(theirs) or isinstance(one.value, Mapping) != isinstance(other.value, Mapping):
         return False
     return all(a == b and _alike_leaf(x, y, tolerance) for (a, x), (b, y) in zip(mine, theirs, strict=True))
+
+
+def _same_form(one: Any, other: Any) -> bool:
+    """Whether two values are dictionaries and lists of the same make, whatever lies in them; tuples count as lists."""
+    if isinstance(one, Mapping) or isinstance(other, Mapping):
+        if not (isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys()):
+            return False
+        return all(_same_form(one[key], other[key]) for key in one)
+    if isinstance(one, list | tuple) or isinstance(other, list | tuple):
+        if not (isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other)):
+            return False
+        return all(_same_form(mine, theirs) for mine, theirs in zip(one, other, strict=True))
+    return True
 
 
 def _same_parameters(one: str, other: str) -> bool:

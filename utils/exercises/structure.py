@@ -1,5 +1,7 @@
 """What goes into a call and what comes out of it: tensors, numbers, and lists, tuples and dictionaries of them."""
 
+import inspect
+import numbers
 from collections.abc import Iterator, Mapping
 from typing import Any
 
@@ -27,6 +29,13 @@ def tensors(value: Any) -> list[Tensor]:
     return [part for _, part in leaves(value) if isinstance(part, Tensor)]
 
 
+def is_whole(value: Any) -> bool:
+    """Whether something can be an index: an int, NumPy's too, or a tensor of one whole number."""
+    if isinstance(value, Tensor):
+        return value.numel() == 1 and not (value.is_floating_point() or value.is_complex())
+    return isinstance(value, numbers.Integral)
+
+
 def size(value: Any) -> int:
     """How much there is to read: numbers in all tensors."""
     return sum(part.numel() if isinstance(part, Tensor) else 1 for _, part in leaves(value))
@@ -46,6 +55,10 @@ def kind_of(value: Any) -> str:
         return f"a Tensor of shape {tuple(value.shape)}"
     if isinstance(value, tuple | list):
         return f"a {type(value).__name__} of {len(value)}"
+    if inspect.iscoroutine(value):
+        return "a coroutine, which `async def` makes (write `def`)"
+    if inspect.isgenerator(value):
+        return "a generator, which `yield` or `(… for …)` makes"
     name = type(value).__name__
     article = "an" if name[:1].lower() in "aeiou" else "a"
     return f"{article} {type(value).__module__}.{name}" if type(value).__module__ == "numpy" else f"{article} {name}"
@@ -67,7 +80,9 @@ def shown(value: Any, digits: int = FEW_DIGITS) -> str:
         return f"{value:.{digits}g}"
     if isinstance(value, tuple | list):
         inside = ", ".join(shown(part, digits) for part in value)
-        return f"({inside})" if isinstance(value, tuple) else f"[{inside}]"
+        if isinstance(value, tuple):
+            return f"({inside},)" if len(value) == 1 else f"({inside})"
+        return f"[{inside}]"
     if isinstance(value, torch.nn.Module | torch.optim.Optimizer):
         return f"a {type(value).__name__}"
     if callable(value):

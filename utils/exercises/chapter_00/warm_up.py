@@ -23,6 +23,7 @@ def _cases(generator: Generator) -> list[Case]:
     hundreds = 60 * normal(generator, 2, 3) + torch.tensor([[300.0, 290.0, 280.0], [500.0, 499.0, 498.0]])
     far_apart = normal(generator, 2, 3) + torch.tensor([[-400.0], [400.0]])
     two_above = torch.tensor([[0.0, 1.0, 2.0, 200.0, 201.0]]) + 0.3 * normal(generator, 1, 5)
+    far_below = torch.tensor([[0.0, 20.0, 44.0, 60.0]], dtype=torch.float64)  # e^-16 is 1e-7, which is not 0
     hidden = normal(generator, 2, 4)
     hidden[0, 1] = hidden[1, 3] = -math.inf
     return [
@@ -34,12 +35,15 @@ def _cases(generator: Generator) -> list[Case]:
         Case("gradients", drawn(2, 3), gradients=True),
         Case("sentences, queries, keys", drawn(2, 3, 5), part=SHAPE),
         Case("sentences, heads, queries, keys", drawn(2, 2, 3, 3), part=SHAPE),
+        Case("five axes", drawn(1, 2, 1, 3, 2), part=SHAPE, traits=("there are five axes",)),
+        Case("a view with its axes exchanged", (drawn(3, 4, 2)[0].transpose(1, 2),), part=SHAPE,
+             traits=("the scores do not lie in memory in one piece (`.view` refuses them, `.reshape` copies)",)),
         Case("two rows of a single score", drawn(2, 1), part=EDGE),
         Case("five equal scores", (torch.full((5,), 0.7),), part=EDGE, traits=(ONE_AXIS,)),
         Case("a score of −∞ in each row", (hidden,), part=EDGE, traits=("a score is −∞",)),
         Case("scores in the hundreds", (hundreds,), part=EDGE, traits=(HUNDREDS,)),
         Case("two scores far above the others", (two_above,), part=EDGE, traits=(HUNDREDS,)),
-        Case("float64, scores 20 apart", (20.0 * torch.arange(4, dtype=torch.float64)[None],), part=EDGE),
+        Case("float64, scores far apart", (far_below,), part=EDGE, traits=("some weights are tiny",)),
         Case("one row near −400, one near 400", (far_apart,), part=EDGE, traits=(HUNDREDS, FAR_APART)),
     ]  # fmt: skip
 
@@ -82,7 +86,8 @@ WARM_UP = Exercise(
     forbidden=(
         ".softmax", "torch.softmax", "torch.nn.functional.softmax", ".log_softmax", "torch.log_softmax",
         "torch.nn.functional.log_softmax", "torch.nn.Softmax", "torch.nn.LogSoftmax", ".softmin",
-        "torch.nn.functional.softmin", "torch.nn.functional.gumbel_softmax",
+        "torch.nn.functional.softmin", "torch.nn.Softmin", "torch.nn.functional.gumbel_softmax", "._softmax",
+        "torch.special.softmax", "torch.special.log_softmax",
     ),
     misconceptions=SOFTMAX,
     hints=(

@@ -35,6 +35,33 @@ def changed_in_place(scores: Tensor) -> Tensor:
     return scores.exp() / scores.exp().sum(dim=-1, keepdim=True)
 
 
+def scores_kept_below(scores: Tensor) -> Tensor:
+    return less_largest(scores) / scores.exp().sum(dim=-1, keepdim=True)
+
+
+def scores_kept_above(scores: Tensor) -> Tensor:
+    return scores.exp() / less_largest(scores).sum(dim=-1, keepdim=True)
+
+
+def largest_without_axis(scores: Tensor) -> Tensor:
+    exponentials = (scores - scores.amax(dim=-1)).exp()
+    return exponentials / exponentials.sum(dim=-1, keepdim=True)
+
+
+def no_axis_kept(scores: Tensor) -> Tensor:
+    exponentials = (scores - scores.amax(dim=-1)).exp()
+    return exponentials / exponentials.sum(dim=-1)
+
+
+def largest_of_columns(scores: Tensor) -> Tensor:
+    exponentials = (scores - scores.amax(dim=0, keepdim=True)).exp()
+    return exponentials / exponentials.sum(dim=-1, keepdim=True)
+
+
+def largest_with_its_place(scores: Tensor) -> Tensor:
+    return (scores - scores.max(dim=-1, keepdim=True)).exp()
+
+
 def hard(scores: Tensor) -> Tensor:
     return torch.nn.functional.one_hot(scores.argmax(dim=-1), scores.size(-1)).to(scores.dtype)
 
@@ -54,8 +81,35 @@ SOFTMAX = (
     Misconception(
         "exponential overflows",
         lambda scores: scores.exp() / scores.exp().sum(dim=-1, keepdim=True),
-        "Your formula is right, and fails in floating-point numbers: exp of a score above 88 is infinite in float32, "
-        "and ∞/∞ is NaN. Subtract the row's largest score from all of them first; that cancels in the quotient.",
+        "However right on paper, the quotient fails in floating-point numbers: exp of a score above 88 is infinite in "
+        "float32, and ∞/∞ is NaN. Subtract the row's largest score from all of them first; that cancels in the "
+        "quotient.",
+    ),
+    Misconception(
+        "largest subtracted above only",
+        scores_kept_below,
+        "You subtract the largest score above the fraction bar, and not below it, so that it does not cancel. Take exp "
+        "of the lowered scores once, and divide that by its own sums.",
+        everywhere=True,
+    ),
+    Misconception(
+        "largest subtracted below only",
+        scores_kept_above,
+        "You subtract the largest score below the fraction bar, and not above it, so that it does not cancel. Take exp "
+        "of the lowered scores once, and divide that by its own sums.",
+        everywhere=True,
+    ),
+    Misconception(
+        "max with an axis",
+        largest_with_its_place,
+        "`scores.max(dim=-1)` gives two things, the largest numbers and their places. `amax` gives the numbers alone "
+        "(so does `.max(dim=-1, keepdim=True).values`).",
+    ),
+    Misconception(
+        "largest of each column",
+        largest_of_columns,
+        "You subtract the largest score of each column, dim=0. That is another number for each score of a row, which "
+        "does not cancel. Each row needs its own largest: amax(dim=-1, keepdim=True).",
     ),
     Misconception(
         "largest of all rows",
@@ -93,10 +147,28 @@ SOFTMAX = (
         "number of axes may stand before.",
     ),
     Misconception(
+        "axis put back at 1",
+        lambda scores: less_largest(scores) / less_largest(scores).sum(dim=-1)[:, None],
+        "The axis that your sums get back stands at 1, which is behind the others in a matrix only. keepdim=True keeps "
+        "the last axis where it is, however many stand before.",
+    ),
+    Misconception(
         "axis not kept",
         lambda scores: less_largest(scores) / less_largest(scores).sum(dim=-1),
         "The sum over the last axis has lost that axis, so that it is laid along columns in the division: row i is "
         "divided by the sums of rows 0, 1, 2, …, or the shapes do not fit. keepdim=True keeps an axis of size 1.",
+    ),
+    Misconception(
+        "axis of the largest not kept",
+        largest_without_axis,
+        "The largest score of each row has lost its axis, so that in the subtraction it is laid along columns, or the "
+        "shapes do not fit: amax(dim=-1, keepdim=True) keeps an axis of size 1.",
+    ),
+    Misconception(
+        "no axis kept",
+        no_axis_kept,
+        "The largest scores and the sums have both lost the last axis, so that they are laid along columns, or the "
+        "shapes do not fit. keepdim=True keeps an axis of size 1, in `amax` and in `sum`.",
     ),
     Misconception(
         "no exponential",

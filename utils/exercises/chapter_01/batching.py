@@ -6,6 +6,7 @@ from torch import Generator, Tensor
 from utils.exercises.chapter_01.references import token_budget_batches
 from utils.exercises.chapter_01.wrong_batching import PADDING_MASK, TOKEN_BUDGET
 from utils.exercises.declare import Case, Exercise, Property
+from utils.exercises.structure import is_whole
 from utils.transformer import padding_mask
 
 EDGE, SHAPE = "edge cases", "shape"
@@ -24,7 +25,8 @@ def _mask_cases(generator: Generator) -> list[Case]:
     def drawn(*sizes) -> Tensor:
         return _sentences(generator, *sizes)
 
-    other = "padding has another id than 0"
+    inside = "padding stands in front or in the middle"
+    other, nothing = "padding has another id than 0", "a sentence is padding alone"
     low = torch.tensor([[2, 1, 0, 3, 3], [2, 0, 1, 1, 3]])  # 0 is a word here
     return [
         Case("two sentences", (drawn([4, 2], 4),)),
@@ -36,11 +38,15 @@ def _mask_cases(generator: Generator) -> list[Case]:
         Case("the padding id by its name", (drawn([3, 2], 4, 1),), {"padding_id": 1}, traits=(other,)),
         Case("ids in 32 bits", (drawn([2, 3], 4).int(),), part=SHAPE),
         Case("one sentence", (drawn([3], 5),), part=EDGE),
-        Case("one token", (drawn([1, 0], 1),), part=EDGE),
+        Case("one token", (drawn([1, 0], 1),), part=EDGE, traits=(nothing,)),
         Case("no padding", (drawn([4, 4], 4),), part=EDGE),
-        Case("a sentence of padding alone", (drawn([0, 3], 3),), part=EDGE),
-        Case("padding in front", (drawn([4, 2], 4).flip(-1),), part=EDGE, traits=("padding stands in front",)),
-    ]
+        Case("a sentence of padding alone", (drawn([0, 3], 3),), part=EDGE, traits=(nothing,)),
+        Case("padding in front", (drawn([4, 2], 4).flip(-1),), part=EDGE, traits=(inside,)),
+        Case("padding in the middle", (torch.tensor([[2, 9, 0, 8, 3], [2, 0, 0, 7, 0]]),), part=EDGE,
+             traits=(inside, "padding stands in the middle")),
+        Case("ids as a view", (drawn([4, 2, 3], 4).t().contiguous().t(),), part=SHAPE,
+             traits=("the ids do not lie in memory in one piece (`.view` refuses them, `.reshape` copies)",)),
+    ]  # fmt: skip
 
 
 PADDED = Exercise(
@@ -80,6 +86,8 @@ def _batch_cases(generator: Generator) -> list[Case]:
         Case("six sentences", (shuffled(7, 3, 3, 8, 4, 2), 12)),
         Case("twenty sentences", (_drawn_lengths(generator, 20, 1, 9), 24)),
         Case("thirty sentences", (_drawn_lengths(generator, 30, 3, 12), 50)),
+        Case("short sentences, many in a batch", (_drawn_lengths(generator, 30, 1, 2), 40)),
+        Case("a small budget", ([1, 2, 1, 1, 2, 1, 1], 4), traits=("there are more sentences than tokens fit",)),
         Case("lengths far apart", (shuffled(1, 2, 2, 9, 10, 11), 20)),
         Case("the budget comes out even", ([4, 2, 4, 2, 4, 2], 8), traits=("a batch fills the budget exactly",)),
         Case("equal lengths", ([3, 3, 3, 3, 3, 3, 3], 9), part=EDGE, traits=("all sentences are equally long",)),
@@ -96,6 +104,10 @@ def _many_lengths(generator: Generator) -> list[Case]:
 
 def _each_once(cases: list[Case], results: list[list[list[int]]]) -> bool:
     return sorted(int(index) for batch in results[0] for index in batch) == list(range(200))
+
+
+def _whole(cases: list[Case], results: list[list[list[int]]]) -> bool:
+    return all(is_whole(index) for batch in results[0] for index in batch)
 
 
 def _within_budget(cases: list[Case], results: list[list[list[int]]]) -> bool:
@@ -118,6 +130,13 @@ BUDGET = Exercise(
             _many_lengths,
             _each_once,
             "Each sentence has to be in one batch, and in one only.",
+        ),
+        Property(
+            "indices are whole numbers",
+            _many_lengths,
+            _whole,
+            "Your batches are right but for their kind: an index is a whole number (an int), and a float "
+            "such as 2.0 is none.",
         ),
         Property(
             "the budget holds",

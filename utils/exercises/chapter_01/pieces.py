@@ -6,9 +6,25 @@ from torch import Generator
 from utils.exercises.chapter_01.references import bpe_step, numericalise
 from utils.exercises.chapter_01.wrong_pieces import BPE_STEP, NUMERICALISE
 from utils.exercises.declare import Case, Exercise, Property
+from utils.exercises.structure import is_whole
 
 EDGE = "edge cases"
-WORDS = ["der", "die", "Hund", "Katze", "schläft", "the", "dog", "cat", "sleeps", "The", "small", ".", ",", "island"]
+WORDS = [
+    "der",
+    "die",
+    "Hund",
+    "Katze",
+    "schläft",
+    "the",
+    "dog",
+    "cat",
+    "sleeps",
+    "The",
+    "small",
+    "under",
+    "an",
+    "island",
+]
 
 # 1.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -30,13 +46,19 @@ def _sentence_cases(generator: Generator) -> list[Case]:
     known = [word for word in vocabulary if word != "the"]
     sparse = {word: 10 * index for word, index in other.items()}
     unknown = ("a word is not in the vocabulary",)
+    many = [known[i] for i in torch.randint(len(known), (40,), generator=generator).tolist()]
+    again = "a word comes more than once"
+    marks = {".": 7, "Hund": 4, ",": 5, "der": 6}
     return [
         Case("three known words", (_some(generator, known, 3), vocabulary)),
         Case("five words of another vocabulary", (_some(generator, list(other), 5), other)),
-        Case("a word that comes twice", ([known[0], known[1], known[0]], vocabulary)),
+        Case("a word that comes three times", ([known[0], known[1], known[0], known[0]], vocabulary),
+             traits=(again,)),
         Case("ids with gaps", (_some(generator, list(sparse), 3), sparse)),
         Case("an unknown word", ([known[2], "Walfisch", known[0]], vocabulary), traits=unknown),
         Case("unknown words only", (["zwölf", "Walfische"], vocabulary), traits=unknown),
+        Case("punctuation", (["Hund", ",", "der", "."], marks), traits=("there is punctuation",)),
+        Case("forty words", (many, vocabulary), part=EDGE, traits=("there are more than ten words", again)),
         Case("a capital letter", (["The", "the"], vocabulary), part=EDGE, traits=unknown),
         Case("with and without a capital letter", (["hund", "Hund"], {"Hund": 5, "hund": 4}), part=EDGE),
         Case("a capital letter in the vocabulary only", (["hund", "Hund"], {"Hund": 4, "der": 5}), part=EDGE,
@@ -55,6 +77,15 @@ IDS = Exercise(
     section="§5.1",
     reference=numericalise,
     cases=_sentence_cases,
+    properties=(
+        Property(
+            "ids are whole numbers",
+            lambda generator: _sentence_cases(generator)[:1],
+            lambda cases, results: all(map(is_whole, results[0])),
+            "Your ids are right but for their kind: an id is a whole number (an int), since a table is indexed with "
+            "it, and a float such as 2.0 is none.",
+        ),
+    ),
     returns=("ids",),
     misconceptions=NUMERICALISE,
     hints=(
@@ -92,6 +123,19 @@ def _merge_cases(generator: Generator) -> list[Case]:
              traits=twice),
         Case("words that hold no such pair", ({(b, d): many, (e,): 3, (a, e): 1, (c, b, d, b, d): 2, (d, b): 1},),
              traits=twice),
+        Case("five words have their say",
+             ({(a, b): few, (b, c): few - 1, (c, d): 1, (e, d): 2, (c, e, d): many},)),
+        Case("long symbols, and short ones that are more frequent",
+             ({(a + b + c, d): few, (a, c): few + 1, (b, d): 1},),
+             traits=("the most frequent pair has the shorter symbols",)),
+        Case("a long word", ({(d, c, e, c, d, a, b): many, (a, b): few, (e, a): 1},),
+             traits=("the pair stands far back in a word",)),
+        Case("full stops", ({(".", "."): many, (a, b, c): few},), traits=("a symbol is a full stop",)),
+        Case("a pair that overlaps itself decides", ({(c, d): few + 1, (a, a, a): few},), part=EDGE,
+             traits=("occurrences of the pair overlap", "a pair is the most frequent because it overlaps itself")),
+        Case("a tie of capitals, small letters and ▁",
+             ({(b.upper(), d): few, (a, c): few, ("▁", e): few, ("▁", c): few},), part=EDGE,
+             traits=("a capital letter comes before small ones, and ▁ after them",)),
         Case("a tie", ({(d, e): few, (b, c): few, (c, d): few},), part=EDGE, traits=tie),
         Case("a tie, the other way round", ({(b, c): few, (b, d): few, (a, e): few, (d, a): 1},), part=EDGE,
              traits=tie),

@@ -11,6 +11,8 @@ from utils.exercises.drawing import normal
 from utils.transformer import OutputLayer, TokenEmbedding
 
 EDGE, SHAPE = "edge cases", "shape"
+AGAIN = "the module has been called before, on something else, of which it must remember nothing"
+IN_PIECES = "the input does not lie in memory in one piece (`.view` refuses it, `.reshape` copies)"
 NAME = "the table is looked at under its name, weight"
 
 # 1.4 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -37,6 +39,9 @@ def _lookup_cases(generator: Generator) -> list[Case]:
         Case("the table itself", drawn(1, 2, vocab_size=8), build=(8, 3), observe=".weight", traits=(NAME,)),
         Case("ids in 32 bits", (drawn(2, 3, vocab_size=6)[0].int(),), build=(6, 4), part=SHAPE,
              traits=("the ids are int32",)),
+        Case("a second call", drawn(2, 3, vocab_size=6), build=(6, 5), part=EDGE, traits=(AGAIN,),
+             earlier=drawn(2, 3, vocab_size=6)),
+        Case("ids as a view", (drawn(3, 2, vocab_size=6)[0].t(),), build=(6, 4), part=SHAPE, traits=(IN_PIECES,)),
         Case("one token", drawn(1, 1, vocab_size=5), build=(5, 4), part=EDGE),
         Case("the first and the last id", (torch.tensor([[0, 6]]),), build=(7, 2), part=EDGE),
         Case("a width of 1", drawn(1, 4, vocab_size=5), build=(5, 1), part=EDGE),
@@ -71,9 +76,9 @@ EMBED = Exercise(
             "vectors start large enough",
             _fresh_vectors,
             lambda cases, results: min(_spreads(results)) > 0.9,
-            "The vectors of a new table come out too small: their standard deviation is below 0.9, and the positional "
-            "code (rms 0.71) drowns them. Draw the table from N(0, 1/d_model): 1/d_model is the variance, so the "
-            "standard deviation is 1/√d_model; times √d_model that gives 1.",
+            "The vectors of a new table come out too small, or too much alike: their standard deviation is below 0.9, "
+            "and the positional code (rms 0.71) drowns them. Draw the table from N(0, 1/d_model): 1/d_model is the "
+            "variance, so the standard deviation is 1/√d_model; times √d_model that gives 1.",
         ),
         Property(
             "vectors start small enough",
@@ -82,6 +87,13 @@ EMBED = Exercise(
             "The vectors of a new table come out too large: their standard deviation is above 1.1, and they drown the "
             "positional code (rms 0.71). Draw the table from N(0, 1/d_model): 1/d_model is the variance, so the "
             "standard deviation is 1/√d_model; times √d_model that gives 1.",
+        ),
+        Property(
+            "vectors start apart from one another",
+            _fresh_vectors,
+            lambda cases, results: all(bool(result[0].std(dim=0).mean() > 0.8) for result in results),
+            "The vectors of a new table are alike. Each token is to have numbers of its own, or nothing tells it from "
+            "the others: draw all of (vocab_size, d_model).",
         ),
         Property(
             "vectors start around zero",
@@ -120,7 +132,9 @@ def _score_cases(generator: Generator) -> list[Case]:
         d_model = shape[-1]
         build = vocab_size, d_model, _embedding(generator, vocab_size, d_model)
         traits = ("there is an embedding to share the table with", *options.pop("traits", ()))
-        return Case(name, (normal(generator, *shape),), build=build, own_weights=True, traits=traits, **options)
+        states = normal(generator, *shape)
+        states = states.transpose(0, 1) if options.pop("view", False) else states
+        return Case(name, (states,), build=build, own_weights=True, traits=traits, **options)
 
     def own(name: str, shape: tuple[int, ...], vocab_size: int, **options) -> Case:
         traits = ("there is no embedding to share the table with", *options.pop("traits", ()))
@@ -138,6 +152,9 @@ def _score_cases(generator: Generator) -> list[Case]:
         own("a matrix of its own, gradients", (2, 2, 4), 6, gradients=True),
         own("a matrix of its own, looked at", (1, 1, 4), 6, observe=".weight", traits=(NAME,)),
         tied("states without a batch", (3, 4), 6, part=SHAPE),
+        tied("states of four axes", (2, 1, 3, 4), 6, part=SHAPE),
+        tied("states as a view", (2, 3, 4), 6, part=SHAPE, view=True, traits=(IN_PIECES,)),
+        tied("a second call", (2, 3, 4), 6, part=EDGE, traits=(AGAIN,), earlier=(normal(generator, 2, 3, 4),)),
         tied("a single entry", (2, 3, 4), 1, part=EDGE),
         own("a width of 1", (2, 3, 1), 4, part=EDGE),
     ]  # fmt: skip
@@ -153,7 +170,8 @@ def _fresh_matrices(generator: Generator) -> list[Case]:
 
 def _as_xavier(cases: list[Case], results: list[Tensor]) -> bool:
     wanted = [math.sqrt(2 / sum(case.build)) for case in cases]
-    return all(abs(result.double().std() / want - 1) < 0.1 for want, result in zip(wanted, results, strict=True))
+    units = [result.double() / want for want, result in zip(wanted, results, strict=True)]
+    return all(abs(unit.std() - 1) < 0.1 and abs(unit.mean()) < 0.1 and unit.std(dim=0).mean() > 0.8 for unit in units)
 
 
 SCORE = Exercise(
@@ -172,8 +190,8 @@ SCORE = Exercise(
             "an own matrix starts as Xavier's",
             _fresh_matrices,
             _as_xavier,
-            "Without an embedding to share with, the matrix is to be Xavier-initialised, with a standard deviation of "
-            "√(2 / (vocab_size + d_model)): `nn.init.xavier_uniform_`.",
+            "Without an embedding to share with, the matrix is to be Xavier-initialised, around zero, with a standard "
+            "deviation of √(2 / (vocab_size + d_model)): `nn.init.xavier_uniform_`.",
         ),
     ),
     returns=("logits",),

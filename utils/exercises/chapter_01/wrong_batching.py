@@ -152,6 +152,31 @@ TOKEN_BUDGET = (
         "sentences counted",
         batching(fits=lambda batch, length, budget: len(batch) + 1 <= budget),
         "Your budget counts sentences. It is meant in tokens: number of sentences × longest.",
+        everywhere=True,
+    ),
+    Misconception(
+        "everything in one batch",
+        batching(fits=lambda batch, length, budget: True),
+        "All your sentences come into one batch, whatever the budget is.",
+        everywhere=True,
+    ),
+    Misconception(
+        "shortest of the batch",
+        batching(fits=lambda batch, length, budget: (len(batch) + 1) * batch[0] <= budget),
+        "You reckon with the first sentence of the batch, which is its shortest. All are padded to the longest: the "
+        "one that is being added.",
+    ),
+    Misconception(
+        "places in the sorted list",
+        lambda lengths, budget: batching()(sorted(lengths), budget),
+        "Your indices count in the sorted list of lengths. They are to fetch sentences from the given list: sort the "
+        "indices, `sorted(range(len(lengths)), key=…)`.",
+    ),
+    Misconception(
+        "first of equally long ones",
+        batching(order=lambda lengths: [lengths.index(length) for length in sorted(lengths)]),
+        "Of equally long sentences you take the first again and again, since `lengths.index` finds no other. Sort the "
+        "indices themselves, `sorted(range(len(lengths)), key=…)`.",
     ),
     Misconception(
         "looks too late",

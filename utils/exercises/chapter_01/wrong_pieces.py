@@ -62,6 +62,18 @@ NUMERICALISE = (
         "tells a noun from a verb: look the word up as it is.",
     ),
     Misconception(
+        "lower case where unknown",
+        ids_with(lambda word, vocabulary: vocabulary.get(word, vocabulary.get(word.lower(), UNKNOWN))),
+        "A word that is not in the vocabulary you look up once more in lower case. A word with a capital letter is "
+        "another word: if it is not in the vocabulary as it stands, it is unknown.",
+    ),
+    Misconception(
+        "frame looked up",
+        lambda words, vocabulary: [known(word, vocabulary) for word in ("<s>", *words, "</s>")],
+        "You look begin and end up like words. The vocabulary holds words alone, from id 4 on, so that both become "
+        "unknown: begin is 2 and end is 3, whatever the vocabulary.",
+    ),
+    Misconception(
         "vocabulary grows",
         ids_with(added_to_the_vocabulary),
         "You give unknown words new ids and write them into the vocabulary. The table of vectors has one row for each "
@@ -72,6 +84,7 @@ NUMERICALISE = (
         lambda words, vocabulary: [BEGIN, *range(4, 4 + len(words)), END],
         "You number the words of the sentence from 4 on. A word's id is the one that the vocabulary has for it, the "
         "same in every sentence.",
+        everywhere=True,  # one or two words may have such ids by chance
     ),
 )
 
@@ -126,6 +139,19 @@ def each_pair_once_a_word(words):
     for symbols, count in words.items():
         for pair in set(pairwise(symbols)):
             counts[pair] += count
+    return counts
+
+
+def overlapping_once(words):
+    counts = Counter()
+    for symbols, count in words.items():
+        used = None
+        for place, pair in enumerate(pairwise(symbols)):
+            if pair[0] != pair[1] or used != place - 1:
+                counts[pair] += count
+                used = place
+            else:
+                used = None
     return counts
 
 
@@ -203,6 +229,12 @@ BPE_STEP = (
         "every pair once a word",
         stepping(each_pair_once_a_word),
         "You count a pair once a word, also where it stands in the word twice. Each place counts.",
+    ),
+    Misconception(
+        "overlapping places count once",
+        stepping(overlapping_once),
+        "Where a pair overlaps itself, as ('a', 'a') in 'a a a', you count it once. It is two pairs of neighbours "
+        "there, and each counts; only merging uses up a symbol.",
     ),
     Misconception(
         "first seen wins a tie",
@@ -284,6 +316,11 @@ BPE_STEP = (
         lambda words: stepping()(words) if pair_counts(words) else None,
         "Right, but where nothing is left to merge you return None alone, and who calls it unpacks two: return (None, "
         "words) there.",
+    ),
+    Misconception(
+        "no words when done",
+        lambda words: stepping()(words) if pair_counts(words) else (None, {}),
+        "Where nothing is left to merge you return no words. They are still there, as they were: return (None, words).",
     ),
     Misconception(
         "pair alone",

@@ -185,14 +185,15 @@ EMBEDDING = (
     Misconception(
         "no parameter",
         no_parameter(),
-        "Your table is a plain tensor. Only an nn.Parameter is found by `parameters()`: an optimiser would never "
-        "change it and a checkpoint would not hold it.",
+        "Your module has no parameter: its table, if there is one, is a plain tensor. Only an nn.Parameter is found by "
+        "`parameters()`: an optimiser would never change a tensor, and a checkpoint would not hold it.",
     ),
     Misconception(
         "table on its side",
         on_its_side(),
         "Your table is (d_model, vocab_size): a token is a column of it. Asked for is a row a token, (vocab_size, "
-        "d_model), which lies in memory in one piece and which the output layer can multiply with as it is.",
+        "d_model), which lies in memory in one piece and which the output layer can multiply with as it is. (Or have "
+        "the constructor's two sizes changed places? vocab_size comes first.)",
     ),
 )
 
@@ -222,6 +223,19 @@ def output(matrix=shared_or_own, score=nn.functional.linear):
 def copied(vocab_size, d_model, tied_to):
     start = xavier(vocab_size, d_model) if tied_to is None else tied_to.weight.detach().clone()
     return nn.Parameter(start)
+
+
+def drawn_anew():
+    class OutputLayer(nn.Module):
+        def __init__(self, vocab_size, d_model, tied_to=None):
+            super().__init__()
+            self.weight = shared_or_own(vocab_size, d_model, tied_to)
+            nn.init.xavier_uniform_(self.weight)
+
+        def forward(self, states):
+            return nn.functional.linear(states, self.weight)
+
+    return OutputLayer
 
 
 def with_bias():
@@ -293,15 +307,23 @@ OUTPUT = (
     Misconception(
         "copied table",
         output(matrix=copied),
-        "Your output layer has a copy of the table, or a Parameter of its own on the same numbers. They are equal now "
-        "and drift apart with the first update, since each gets its own gradient. Tying means one Parameter with two "
-        "names: `self.weight = tied_to.weight`.",
+        "No gradient comes from your output layer to the embedding's table: your layer has a copy of it, or a "
+        "Parameter of its own on the same numbers (or you froze it, `requires_grad=False`). Two Parameters are equal "
+        "now and drift apart with the first update, since each gets its own gradient. Tying means one Parameter with "
+        "two names: `self.weight = tied_to.weight`.",
     ),
     Misconception(
         "never shares",
         output(matrix=lambda vocab_size, d_model, tied_to: shared_or_own(vocab_size, d_model, None)),
         "You make a matrix of your own although an embedding was given to share with: with `tied_to` the matrix is its "
         "`weight`.",
+    ),
+    Misconception(
+        "embedding's numbers lost",
+        drawn_anew(),
+        "What the embedding had is lost: you draw the shared table anew, or you give your own matrix to the embedding "
+        "(`tied_to.weight = …`). Take its table as it is, `self.weight = tied_to.weight`, and initialise an own matrix "
+        "only.",
     ),
     Misconception(
         "always shares",

@@ -12,6 +12,8 @@ from utils.exercises.declare import Case, Exercise
 from utils.exercises.drawing import normal, permutation
 
 LENGTH, D_MODEL = 5, 8
+ALONE = "`order` leaves those positions alone that the function minds"
+ONE_SIGN = "all differences have one sign"
 MIXES = "the function mixes positions and does not care for their order"
 
 
@@ -40,6 +42,40 @@ def _second_moved(size: float) -> nn.Module:
     return nn.Sequential(nn.Flatten(0, 1), module, nn.Unflatten(0, (2, LENGTH)))
 
 
+def _last_moved(length: int, size: float) -> nn.Module:
+    """Adds a number to the last position."""
+    module = _moved(length, 0.0)
+    with torch.no_grad():
+        module.bias[-1] = size
+    return module
+
+
+def _whole_sentence(weight: Tensor, bias: Tensor | None = None) -> nn.Module:
+    """One linear layer over the whole sentence, with those weights."""
+    layer = nn.Linear(LENGTH * D_MODEL, LENGTH * D_MODEL)
+    with torch.no_grad():
+        layer.weight.copy_(weight)
+        layer.bias.copy_(torch.zeros(LENGTH * D_MODEL) if bias is None else bias)
+    return nn.Sequential(nn.Flatten(1), layer, nn.Unflatten(1, (LENGTH, D_MODEL)))
+
+
+def _first_number() -> nn.Module:
+    """Gives the first number of the first position, everywhere."""
+    return _whole_sentence(torch.eye(LENGTH * D_MODEL)[:1])
+
+
+def _backwards() -> nn.Module:
+    """Turns the positions round."""
+    return _whole_sentence(torch.eye(LENGTH * D_MODEL).view(LENGTH, D_MODEL, -1).flip(0).flatten(0, 1))
+
+
+def _last_dimension_moved(size: float) -> nn.Module:
+    """Adds a number of its own to each position, in the last dimension only."""
+    bias = torch.zeros(LENGTH, D_MODEL)
+    bias[:, -1] = size * torch.arange(LENGTH)
+    return _whole_sentence(torch.eye(LENGTH * D_MODEL), bias.flatten())
+
+
 @cache
 def functions() -> dict[str, nn.Module]:
     """Functions to be tested, always the same: plain layers of torch.nn, so that a case can travel anywhere."""
@@ -63,6 +99,11 @@ def functions() -> dict[str, nn.Module]:
             "one moved": _moved(1, 0.5),
             "all moved": (everywhere := _moved_alike(0.5)),
             "all moved, then attention": nn.Sequential(everywhere, attention),
+            "last moved": _last_moved(LENGTH, 0.5),
+            "last of 40 moved": _last_moved(40, 0.5),
+            "last dimension moved": _last_dimension_moved(0.5),
+            "backwards": _backwards(),
+            "first number": _first_number(),
         }
 
 
@@ -74,6 +115,12 @@ def _testing_cases(generator: Generator) -> list[Case]:
     turn = torch.arange(LENGTH).roll(int(torch.randint(1, 3, (), generator=generator)))  # not its own inverse
     inner = torch.tensor([0, 2, 1, 3, 4])
     attention, x, _ = drawn("attention", batch=3)
+    larger, smaller = normal(generator, 1, LENGTH, D_MODEL), normal(generator, 1, LENGTH, D_MODEL)
+    larger[0, :2, 0], smaller[0, :2, 0] = torch.tensor([-3.0, 3.0]), torch.tensor([3.0, -3.0])
+    alike = normal(generator, 1, LENGTH, D_MODEL)
+    alike[0, 1, 0] = alike[0, 0, 0]
+    exchanged = torch.tensor([1, 0, 2, 3, 4])
+    all_but_last = torch.cat([permutation(generator, 39), torch.tensor([39])])
     return [
         Case("a linear layer at each position", drawn("linear")),
         Case("an encoder layer: attention without positions", drawn("attention"), traits=(MIXES,)),
@@ -81,7 +128,8 @@ def _testing_cases(generator: Generator) -> list[Case]:
         Case("a softmax over the positions", drawn("softmax"), traits=(MIXES,)),
         Case("a number of its own added at each position", drawn("moved")),
         Case("the same, two inner positions exchanged", (functions()["moved"], x, inner)),
-        Case("a number added at each position, in the second sentence only", drawn("second moved"),
+        Case("a number added at each position, in the second sentence only",
+             (functions()["second moved"], x[:2], turn),
              traits=("the function minds the positions of the second sentence only",)),
         Case("numbers added at each position, then attention", drawn("located")),
         Case("the same number added at each position", drawn("all moved")),
@@ -89,6 +137,20 @@ def _testing_cases(generator: Generator) -> list[Case]:
              traits=(MIXES,)),
         Case("a mean of neighbours", drawn("neighbours", length=7)),
         Case("one linear layer over the whole sentence", drawn("whole sentence", batch=1)),
+        Case("attention over 40 positions", drawn("attention", batch=8, length=40), traits=(MIXES,)),
+        Case("a number added at the last position, others exchanged", (functions()["last moved"], x, exchanged),
+             traits=(ALONE,)),
+        Case("a number added at the last of 40 positions, others reordered",
+             (functions()["last of 40 moved"], normal(generator, 1, 40, D_MODEL), all_but_last), traits=(ALONE,)),
+        Case("a number added at the last position, which moves", (functions()["last moved"], x, turn)),
+        Case("the positions turned round", (functions()["backwards"], x, turn)),
+        Case("numbers added in the last dimension only", drawn("last dimension moved")),
+        Case("the first number everywhere, exchanged for an equal one", (functions()["first number"], alike, exchanged),
+             traits=("it holds for this x and `order`, and not for others",)),
+        Case("the first number everywhere, a larger one by `order`", (functions()["first number"], larger, exchanged),
+             traits=(ONE_SIGN,)),
+        Case("the first number everywhere, a smaller one by `order`", (functions()["first number"], smaller, exchanged),
+             traits=(ONE_SIGN,)),
         Case("two positions exchanged", (attention, x[:, :2], torch.tensor([1, 0])), part=EDGE, traits=(MIXES,)),
         Case("everything becomes zero", drawn("nothing"), part=EDGE, traits=("the result is zero everywhere",)),
         Case("hardly anything added", drawn("hardly moved"), part=EDGE, traits=("the difference is small",)),

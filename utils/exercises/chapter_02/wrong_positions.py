@@ -78,8 +78,8 @@ LEARNED = (
     Misconception(
         "table not followed by gradients",
         positions_that(lambda x, table, start, end: x + table[start:end].detach()),
-        "`.detach()` or `.data` cuts the table off from the loss: it would stay as it was drawn. Use the parameter "
-        "itself.",
+        "`.detach()` or `.data` cuts the table off from the loss, and `requires_grad=False` freezes it: it would stay "
+        "as it was drawn. Use the parameter itself.",
     ),
     Misconception(
         "a row too far",
@@ -135,6 +135,23 @@ def code_added(x: Tensor, start: int = 0) -> Tensor:
     return x + paired(sine, cosine)
 
 
+def halves_swapped(x: Tensor, start: int, spread) -> Tensor:
+    """x cos + rotate_half(x) sin, with angles laid out otherwise."""
+    _, _, sine, cosine = turned(x, start)
+    first, second = x.chunk(2, dim=-1)
+    return x * spread(cosine) + torch.cat([-second, first], dim=-1) * spread(sine)
+
+
+def neighbours_swapped(x: Tensor, start: int, spread) -> Tensor:
+    """The same with each entry's neighbour."""
+    first, second, sine, cosine = turned(x, start)
+    return x * spread(cosine) + paired(-second, first) * spread(sine)
+
+
+MIXED = (
+    "You mix two conventions: the entries are paired in one way, and the angles are laid out in the other, so that the "
+    "two entries of a pair turn by different angles. With neighbours as pairs, entries 2i and 2i + 1 share angle i."
+)
 ROTARY = (
     Misconception(
         "turned clockwise",
@@ -171,6 +188,27 @@ ROTARY = (
         "half the exponent",
         rotating(counter_clockwise, lambda positions, d_k: angles(positions, d_k, 100.0)),
         "Your exponent is i/d_k; it is 2i/d_k, as in §3.5.",
+    ),
+    Misconception(
+        "twice the exponent",
+        rotating(counter_clockwise, lambda positions, d_k: angles(positions, d_k, 1e8)),
+        "Your exponent is twice too large: `torch.arange(0, d_k, 2)` counts 0, 2, 4, … and so is the 2i already.",
+    ),
+    Misconception(
+        "counted from 1",
+        lambda x, start=0: rotating(counter_clockwise)(x, start + 1),
+        "Your positions begin one too late: the first vector of x stands at position `start`, and at position 0 "
+        "nothing is turned.",
+    ),
+    Misconception(
+        "halves turned by neighbours' angles",
+        lambda x, start=0: halves_swapped(x, start, lambda angle: angle.repeat_interleave(2, dim=-1)),
+        MIXED,
+    ),
+    Misconception(
+        "neighbours turned by the halves' angles",
+        lambda x, start=0: neighbours_swapped(x, start, lambda angle: torch.cat([angle, angle], dim=-1)),
+        MIXED,
     ),
     Misconception(
         "a code added",
@@ -236,6 +274,35 @@ SLIPS = (
         "a tolerance.",
     ),
     Misconception(
+        "allclose as it is",
+        lambda function, x, order: torch.allclose(function(x[:, order]), function(x)[:, order]),
+        "`torch.allclose` as it is allows numbers near 0 to differ by 1e-8, and rounding is larger than that: give it "
+        "atol=1e-5.",
+    ),
+    Misconception(
+        "differences with their sign",
+        lambda function, x, order: bool((function(x[:, order]) - function(x)[:, order]).max() < 1e-5),
+        "You compare the largest difference, with its sign: where all differences are negative it is below any "
+        "tolerance. Take `.abs()` first, or torch.allclose.",
+    ),
+    Misconception(
+        "differences with their sign, turned round",
+        lambda function, x, order: bool((function(x)[:, order] - function(x[:, order])).max() < 1e-5),
+        "You compare the largest difference, with its sign: where all differences are negative it is below any "
+        "tolerance. Take `.abs()` first, or torch.allclose.",
+    ),
+    Misconception(
+        "any number",
+        lambda function, x, order: bool(torch.isclose(function(x[:, order]), function(x)[:, order], atol=1e-5).any()),
+        "You ask whether any number agrees, and one can by chance: compare all of them (`.all()`, or torch.allclose).",
+    ),
+    Misconception(
+        "order ignored",
+        lambda function, x, order: same(function(x.flip(1)), function(x).flip(1)),
+        "You reorder the positions in a way of your own. Whether it makes a difference can depend on the order: use "
+        "the one that is given, `order`.",
+    ),
+    Misconception(
         "a wide tolerance",
         lambda function, x, order: torch.allclose(function(x[:, order]), function(x)[:, order], atol=1e-2),
         "Your tolerance is so wide that a small effect of the position passes as none. Rounding is of the order of "
@@ -256,7 +323,7 @@ SLIPS = (
     Misconception(
         "one position alone",
         lambda function, x, order: same(function(x[:, order])[:, :1], function(x)[:, order[:1]]),
-        "You compare the first position alone, and it can be right by chance: compare all of them.",
+        "You compare a single position, and it can be right by chance: compare all of them.",
     ),
     Misconception(
         "first position of the first sentence",

@@ -55,7 +55,28 @@ def sines_alone(positions, d_model: int) -> Tensor:
     return interleaved(angles(positions, d_model).sin(), angles(positions, d_model).sin())
 
 
+def cosine_a_pair_further(positions, d_model: int) -> Tensor:
+    """The exponents of much copied code: 2 · column/d_model for the sine, 2 · (column + 1)/d_model for the cosine."""
+    position, exponent = torch.as_tensor(positions, dtype=torch.float64)[..., None], exponents(d_model)
+    return interleaved(
+        (position / 10000 ** (2 * exponent)).sin(), (position / 10000 ** (2 * exponent + 2 / d_model)).cos()
+    )
+
+
+def cosine_one_further(positions, d_model: int) -> Tensor:
+    """The sine's exponent is right, the cosine's is 2 · (column + 1)/d_model."""
+    position, exponent = torch.as_tensor(positions, dtype=torch.float64)[..., None], exponents(d_model)
+    return interleaved((position / 10000**exponent).sin(), (position / 10000 ** (2 * exponent + 2 / d_model)).cos())
+
+
+TWO_ANGLES = (
+    "The cosine of a pair has another angle than its sine: your exponent has an i + 1 in it. Much copied code has it "
+    "so. Both entries of pair i share one angle, position / 10000^(2i/d_model), and where i counts 0, 2, 4, … it is "
+    "the 2i already."
+)
 CODES = (
+    ("cosine's exponent further, doubled", cosine_a_pair_further, TWO_ANGLES),
+    ("cosine's exponent further", cosine_one_further, TWO_ANGLES),
     (
         "half the exponent",
         with_angles(lambda position, d_model: position / 10000 ** (exponents(d_model) / 2)),
@@ -284,6 +305,11 @@ WAVELENGTHS = (
         "d_model / 2 of them.",
     ),
     Misconception(
+        "twice the exponent",
+        waves(lambda exponent, base: 2 * math.pi * base ** (2 * exponent)),
+        "Your exponent is twice too large: `torch.arange(0, d_model, 2)` counts 0, 2, 4, … and so is the 2i already.",
+    ),
+    Misconception(
         "base ignored",
         lambda d_model, base=10000.0: (2 * math.pi * 10000 ** exponents(d_model)).float(),
         "Your wavelengths stay the same whatever `base` is: 10000 is only its default.",
@@ -339,6 +365,29 @@ SHIFT = (
         blocks(lambda sine, cosine: [[sine, cosine], [cosine, -sine]]),
         "Sine and cosine have changed places in your blocks. At offset 0 the matrix has to be the identity: cosines, "
         "which are 1 there, stand on the diagonal.",
+    ),
+    Misconception(
+        "sine on the diagonal, turned",
+        blocks(lambda sine, cosine: [[sine, cosine], [-cosine, sine]]),
+        "Sine and cosine have changed places in your blocks. At offset 0 the matrix has to be the identity: cosines, "
+        "which are 1 there, stand on the diagonal.",
+    ),
+    Misconception(
+        "a mirror",
+        blocks(lambda sine, cosine: [[cosine, sine], [sine, -cosine]]),
+        "Your blocks are mirrors: the minus stands before the lower cosine. It belongs before the lower sine, "
+        "[[cosine, sine], [−sine, cosine]]; at offset 0 the matrix has to be the identity.",
+    ),
+    Misconception(
+        "two minuses",
+        blocks(lambda sine, cosine: [[cosine, -sine], [-sine, cosine]]),
+        "There is one minus too many: sin(a + b) = cos b · sin a + sin b · cos a has none, so the upper right of a "
+        "block is +sine.",
+    ),
+    Misconception(
+        "twice the exponent",
+        blocks(right_block, lambda offset, exponent: offset / 10000 ** (2 * exponent)),
+        "Your exponent is twice too large: if your i already counts 0, 2, 4, …, then i is the 2i of the formula.",
     ),
     Misconception(
         "one angle for all",

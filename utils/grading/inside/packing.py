@@ -9,6 +9,7 @@ from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -63,7 +64,7 @@ class Packer:
             return self.tensor(value)
         if value is None:
             return ["none"]
-        if isinstance(value, bool):
+        if isinstance(value, bool | np.bool_):
             return ["bool", bool(value)]
         if type(value) in (int, float, str):
             return ["int", str(value)[:400]] if type(value) is int else self._plain(value)
@@ -79,7 +80,7 @@ class Packer:
 
     def _plain(self, value: float | str) -> list:
         if isinstance(value, float):
-            return ["float", value.hex()]
+            return ["float", float(value).hex()]
         return ["str", _cut(value)]
 
     def _counted(self, parts: Any) -> list:
