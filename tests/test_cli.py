@@ -180,7 +180,10 @@ def test_interrupt_saves_and_says_how_to_go_on(tmp_path, number_files_for_cli):
         str(source), "--target-file", str(target), "--updates", "100000", "--log-every", "1",
         "--out", str(tmp_path / "run"),
     ]  # fmt: skip
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
+    )  # fmt: skip
     deadline = time.monotonic() + 100
     while not RunFolder(tmp_path / "run").metrics() and time.monotonic() < deadline:
         time.sleep(0.05)

@@ -183,7 +183,10 @@ def test_a_dry_run_lists_and_writes_nothing(submissions, tmp_path, here):
 def test_a_run_from_folder_to_reports_interrupted_and_resumed(submissions, tmp_path):
     out = tmp_path / "grades"
     command = [sys.executable, "-m", "utils", "grade", str(submissions), "--out", str(out)]
-    process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+    process = subprocess.Popen(
+        command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL,
+        preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),  # a shell's background job ignores Ctrl-C
+    )  # fmt: skip
     deadline = time.monotonic() + 200
     while not list(out.glob("records/*.json")) and time.monotonic() < deadline:
         time.sleep(0.02)
