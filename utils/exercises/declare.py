@@ -41,6 +41,9 @@ class Case:
     observe: str = "result"  # one of OBSERVED, or ".weight"
     random_kept: bool = False  # the call must leave torch's random state as it found it
     times: int = 1  # called so many times on the same arguments; above 1, the results come as a list
+    # Arguments of a call that comes first, on the same module, and whose result goes nowhere: what a module keeps of
+    # one call must not show in the next.
+    before: tuple | None = None
     # Names of modules among the arguments that the call is to change, because it trains them: the outcome is then
     # (what the call returned, {"model.table": …}), and changing them is no damage.
     changes: tuple[str, ...] = ()

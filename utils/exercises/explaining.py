@@ -13,7 +13,7 @@ from torch import Tensor
 from utils.exercises.calling import Outcome, form_of, input_names, run_case
 from utils.exercises.declare import Case, Exercise, Misconception
 from utils.exercises.judging import alike, close
-from utils.exercises.structure import digits_apart
+from utils.exercises.structure import digits_apart, size
 from utils.exercises.surroundings import TooSlow, time_limit
 
 NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
@@ -76,6 +76,8 @@ def _agreement(
     agreement: dict[int, bool] = {}
     for index, trial in same_part + [pair for pair in wrong if pair[0] not in important]:
         agreement[index] = _agrees(exercise, misconception, trial, seed + index)
+        if misconception.everywhere and not agreement[index]:
+            return None
         apart = {index for index, agrees in agreement.items() if not agrees}
         if 3 * len(apart) > len(wrong) and apart & important:
             return None
@@ -115,8 +117,7 @@ def _seen_from_outside(
     ]
     if sentence := _wrong_order(exercise, pairs) or _turned(exercise, pairs) or _scaled(exercise, pairs):
         return sentence
-    index = next(index for index, trial in wrong if trial is worst)
-    if sentence := _ignored(exercise, call, worst, seed + index, fill):
+    if sentence := _ignored(exercise, call, tried, worst, seed, fill):
         return sentence
     return _only_there(tried, wrong, worst)
 
@@ -198,30 +199,48 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
     return ""
 
 
-def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: int) -> str:
-    """An input that the reference listens to and the answer does not."""
-    names = list(input_names(form_of(exercise), trial.case))
-    generator = torch.Generator().manual_seed(seed + 7)
-    for position, value in enumerate(trial.case.arguments):
-        other = _another(value, generator)
-        if other is None:
+LISTENING = 3  # cases in which an input must go unheard for it to be told
+
+
+def _ignored(exercise: Exercise, call: Callable, tried: list, worst: Any, seed: int, fill: int) -> str:
+    """An input that the reference listens to and the answer does not: in the worst case, and in the largest ones."""
+    names = list(input_names(form_of(exercise), worst.case))
+    index = next(index for index, trial in tried if trial is worst)
+    others = [pair for pair in tried if pair[1] is not worst and pair[1].case.arguments and not pair[1].outcome.trouble]
+    others.sort(key=lambda pair: size(pair[1].case.arguments), reverse=True)
+    for position in range(len(worst.case.arguments)):
+        heard = _unheard(exercise, call, worst, position, seed + index, fill)
+        if heard is not True:
             continue
-        arguments = tuple(
-            other if i == position or (value is earlier and i < position) else earlier
-            for i, earlier in enumerate(trial.case.arguments)
-        )
-        case = Case("changed", arguments, trial.case.keywords, build=trial.case.build,
-                    build_keywords=trial.case.build_keywords, training=trial.case.training,
-                    times=trial.case.times, changes=trial.case.changes)  # fmt: skip
-        expected = run_case(exercise, exercise.reference, case, seed)
-        if expected.trouble is not None or alike(expected, trial.expected):
-            continue
-        got = call(case, seed, fill)
-        if got is None:
-            return ""
-        if got.trouble is None and alike(got, trial.outcome):
+        found = (_unheard(exercise, call, trial, position, seed + i, fill) for i, trial in others[: LISTENING - 1])
+        if all(one is not False for one in found):
             return f"Your result stays the same whatever `{names[position]}` is."
     return ""
+
+
+def _unheard(exercise: Exercise, call: Callable, trial: Any, position: int, seed: int, fill: int) -> bool | None:
+    """Whether the answer gives the same with another input there; None where that cannot be told."""
+    if position >= len(trial.case.arguments):
+        return None
+    value = trial.case.arguments[position]
+    other = _another(value, torch.Generator().manual_seed(seed + 7))
+    if other is None:
+        return None
+    arguments = tuple(
+        other if i == position or (value is earlier and i < position) else earlier
+        for i, earlier in enumerate(trial.case.arguments)
+    )
+    case = Case("changed", arguments, trial.case.keywords, build=trial.case.build,
+                build_keywords=trial.case.build_keywords, training=trial.case.training,
+                own_weights=trial.case.own_weights, times=trial.case.times, before=trial.case.before,
+                changes=trial.case.changes)  # fmt: skip
+    expected = run_case(exercise, exercise.reference, case, seed)
+    if expected.trouble is not None or alike(expected, trial.expected):
+        return None
+    got = call(case, seed, fill)
+    if got is None:
+        return None
+    return got.trouble is None and alike(got, trial.outcome)
 
 
 def _another(value: Any, generator: torch.Generator) -> Any:
@@ -261,6 +280,8 @@ def traits_of(case: Case) -> set[str]:
         traits.add("the inputs are float64")
     if case.gradients:
         traits.add("gradients are asked for")
+    if case.before is not None:
+        traits.add("the same module has been called before, with other inputs")
     if case.build:
         traits.add("the module is in training mode" if case.training else "the module is in evaluation mode")
     return traits

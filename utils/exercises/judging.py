@@ -4,15 +4,16 @@ Everything here works on values alone, without the learner's code: the grader ju
 """
 
 import math
+import numbers
 import re
-from collections.abc import Mapping
+from collections.abc import Coroutine, Generator, Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import MODE, RANDOM_STATE, Outcome
+from utils.exercises.calling import MODE, OWN_MODE, OWN_WEIGHTS, RANDOM_STATE, Outcome
 from utils.exercises.declare import Case, Exercise
 from utils.exercises.nearness import close, close_gradient, digits_to_differ, noise_of
 from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves, plain, shown, tensors
@@ -23,7 +24,8 @@ LEVELS = (
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
 SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
-SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
+SINGLE = 2e-6  # float64 numbers that agree this well, and no better, were computed in float32; with ε = 1e-6 in the
+# place of 1e-5 a variance of 1 gives numbers that are 4.5e-6 off
 
 
 class NothingCompared(Exception):
@@ -84,7 +86,7 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
 def _damage(case: Case, damaged: tuple[str, ...]) -> str:
     """What a call has changed and should not have."""
     told = []
-    inputs = [name for name in damaged if name != RANDOM_STATE and not name.endswith(MODE)]
+    inputs = [name for name in damaged if name not in (RANDOM_STATE, OWN_WEIGHTS, OWN_MODE) and not name.endswith(MODE)]
     if inputs:
         names = " and ".join(f"`{name}`" for name in inputs)
         told.append(f"Your code changes its input {names} in place. Whoever calls it still needs {_way_out(case)}")
@@ -94,6 +96,17 @@ def _damage(case: Case, damaged: tuple[str, ...]) -> str:
                 f"Your code leaves `{name.removesuffix(MODE)}` in another mode, training or evaluation, than it was "
                 f"in: put it back at the end, or work on a copy (`copy.deepcopy`)."
             )
+    if OWN_WEIGHTS in damaged:
+        told.append(
+            "After a call your module has other parameters than before it, by their numbers or by which there are. "
+            "Calling a module leaves them alone: only an optimiser changes them. (`self.… = module` in `forward` makes "
+            "that module a part of yours.)"
+        )
+    if OWN_MODE in damaged:
+        told.append(
+            "Your module changes its own mode, training or evaluation, when it is called: that is for its user to "
+            "say, with `.train()` and `.eval()`."
+        )
     if RANDOM_STATE in damaged:
         told.append(
             "Your code leaves torch's random numbers elsewhere than it found them, so that a seeded run goes on "
@@ -185,7 +198,8 @@ def _unlike_leaf(name: str, case: Case, expected: Any, got: Any) -> Finding | No
     if expected is None:
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is None."
         return None if got is None else Finding("structure", sentence, got, expected)
-    if got is None or isinstance(got, Tensor) or (isinstance(expected, str) != isinstance(got, str)):
+    imaginary = isinstance(got, numbers.Complex) and not isinstance(got, numbers.Real)  # 1 + 0j equals 1
+    if got is None or isinstance(got, Tensor) or imaginary or (isinstance(expected, str) != isinstance(got, str)):
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is {kind_of(expected)}."
         return Finding("structure", sentence, got, expected)
     try:
@@ -202,13 +216,17 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         help_ = ""
         if type(got).__module__ == "numpy":
             help_ = " Stay with torch: NumPy arrays carry no gradients and do not go to a GPU."
+        elif isinstance(got, Generator):
+            help_ = " A function with `yield` in it, and `(… for … in …)`, give their parts one by one, when asked."
+        elif isinstance(got, Coroutine):
+            help_ = " `async def` makes one: write `def`."
         elif isinstance(got, int | float) or (isinstance(got, list | tuple) and not tensors(got)):
             help_ = " Numbers taken out of tensors (`.item()`, `float(…)`, `.tolist()`) carry no gradients."
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a Tensor.{help_}"
         return Finding("structure", sentence, got, expected)
-    got = got.detach().as_subclass(Tensor)
     if got.layout != torch.strided or got.is_quantized:
         return Finding("structure", f"{name} {_verb(name, 'is')} not an ordinary, dense Tensor.", got.shape, expected)
+    got = got.detach().as_subclass(Tensor)
     if got.shape != expected.shape:
         sentence = f"{name} {_verb(name, 'has')} the shape {tuple(got.shape)}; expected is {tuple(expected.shape)}."
         return Finding("shape", sentence, got, expected)
