@@ -18,6 +18,7 @@ from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, 
 
 RANDOM_STATE, MODE = "the random state", ".training"  # how what was changed is named, beside the inputs' own names
 OWN_WEIGHTS, OWN_MODE = "the module's own parameters", "the module's own mode"
+EARLIER = "what an earlier call returned"
 TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
@@ -146,7 +147,8 @@ def _called(
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
         own = _own_of(call)
         if case.before is not None:
-            _awaited_by_nobody(call(*copy.deepcopy(case.before)))
+            earlier = tensors(_awaited_by_nobody(call(*copy.deepcopy(case.before))))
+            kept = [tensor.detach().clone() for tensor in earlier]
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe in WATCHED:
         with Largest() as watched:
@@ -163,6 +165,8 @@ def _called(
     damaged += tuple(name for name in names if _grown(untouched[name], names[name]))
     if form.kind == "module":
         damaged += _own_damage(own, _own_of(call))
+        if case.before is not None and not all(map(_same_or_meta, kept, earlier)):
+            damaged += (EARLIER,)
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
     gradients = None
@@ -319,8 +323,9 @@ def drawn_weights(exercise: Exercise, case: Case, seed: int) -> dict[str, Tensor
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         if parameter.dim() >= 2:
             noise = noise / parameter.shape[-1] ** 0.5
-        elif bool((parameter == 1).all()):  # a gain
+        elif bool((parameter == 1).all()):  # a gain, which training may turn round
             noise = 1 + 0.3 * noise
+            noise[:1] = -noise[:1]
         else:
             noise = 0.3 * noise
         weights[name] = noise.to(parameter.dtype)

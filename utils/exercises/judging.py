@@ -13,7 +13,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import MODE, OWN_MODE, OWN_WEIGHTS, RANDOM_STATE, Outcome
+from utils.exercises.calling import EARLIER, MODE, OWN_MODE, OWN_WEIGHTS, RANDOM_STATE, Outcome
 from utils.exercises.declare import Case, Exercise
 from utils.exercises.nearness import close, close_gradient, digits_to_differ, noise_of
 from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves, plain, shown, tensors
@@ -86,7 +86,8 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
 def _damage(case: Case, damaged: tuple[str, ...]) -> str:
     """What a call has changed and should not have."""
     told = []
-    inputs = [name for name in damaged if name not in (RANDOM_STATE, OWN_WEIGHTS, OWN_MODE) and not name.endswith(MODE)]
+    others = RANDOM_STATE, OWN_WEIGHTS, OWN_MODE, EARLIER
+    inputs = [name for name in damaged if name not in others and not name.endswith(MODE)]
     if inputs:
         names = " and ".join(f"`{name}`" for name in inputs)
         told.append(f"Your code changes its input {names} in place. Whoever calls it still needs {_way_out(case)}")
@@ -101,6 +102,11 @@ def _damage(case: Case, damaged: tuple[str, ...]) -> str:
             "After a call your module has other parameters than before it, by their numbers or by which there are. "
             "Calling a module leaves them alone: only an optimiser changes them. (`self.… = module` in `forward` makes "
             "that module a part of yours.)"
+        )
+    if EARLIER in damaged:
+        told.append(
+            "A second call of your module changes what the first has returned: it gives the same tensor each time, and "
+            "writes into it. Return a new one."
         )
     if OWN_MODE in damaged:
         told.append(
