@@ -149,6 +149,9 @@ def _called(
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state = torch.get_rng_state()
     results = [call(*arguments, **keywords) for _ in range(case.times)]
+    for result in results:
+        if inspect.iscoroutine(result):  # which complains in the end that nobody waited for it
+            result.close()
     value = results[0] if case.times == 1 else results
     if case.changes:
         value = value, _weights_of({name: names[name] for name in case.changes})

@@ -13,7 +13,7 @@ from torch import Tensor
 from utils.exercises.calling import Outcome, form_of, input_names, run_case
 from utils.exercises.declare import Case, Exercise, Misconception
 from utils.exercises.judging import alike, close
-from utils.exercises.structure import digits_apart
+from utils.exercises.structure import digits_apart, size
 from utils.exercises.surroundings import TooSlow, time_limit
 
 NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
@@ -86,6 +86,8 @@ def explanation_of_property(
     exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome], seed: int
 ) -> tuple[str | None, str]:
     """The same for an answer with right numbers of which a property does not hold: cases and outcomes of that one."""
+    for case in cases:  # what is slow the first time, as imports are, must not be cut short in what follows
+        run_case(exercise, exercise.reference, case, seed)
     for misconception in exercise.misconceptions:
         try:
             with time_limit(1.0):
@@ -116,8 +118,13 @@ def _seen_from_outside(
     if sentence := _wrong_order(exercise, pairs) or _turned(exercise, pairs) or _scaled(exercise, pairs):
         return sentence
     index = next(index for index, trial in wrong if trial is worst)
-    if sentence := _ignored(exercise, call, worst, seed + index, fill):
-        return sentence
+    if worst.finding.level != "finite" and (name := _ignored(exercise, call, worst, seed + index, fill)):
+        # Where there is a single key, or one number of width 1, much is the same whatever comes in.
+        others = [pair for pair in tried if not pair[1].outcome.trouble and not pair[1].case.gradients]
+        others.sort(key=lambda pair: (pair[1].finding is not None, -size(pair[1].case.arguments)))
+        others = [(i, t) for i, t in others if name in input_names(form_of(exercise), t.case)]
+        if all(_ignored(exercise, call, t, seed + i, fill, name) == name for i, t in others[:4]):
+            return f"Your result stays the same whatever `{name}` is."
     return _only_there(tried, wrong, worst)
 
 
@@ -198,13 +205,15 @@ def _scaled(exercise: Exercise, pairs: list[tuple[Any, Any]]) -> str:
     return ""
 
 
-def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: int) -> str:
-    """An input that the reference listens to and the answer does not."""
+def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: int, only: str = "") -> str:
+    """The name of an input that the reference listens to and the answer does not; `only` asks after that one, and is
+    given back where there is nothing to be seen of it.
+    """
     names = list(input_names(form_of(exercise), trial.case))
     generator = torch.Generator().manual_seed(seed + 7)
     for position, value in enumerate(trial.case.arguments):
         other = _another(value, generator)
-        if other is None:
+        if other is None or only not in ("", names[position]):
             continue
         arguments = tuple(
             other if i == position or (value is earlier and i < position) else earlier
@@ -218,10 +227,12 @@ def _ignored(exercise: Exercise, call: Callable, trial: Any, seed: int, fill: in
             continue
         got = call(case, seed, fill)
         if got is None:
-            return ""
+            return only
         if got.trouble is None and alike(got, trial.outcome):
-            return f"Your result stays the same whatever `{names[position]}` is."
-    return ""
+            return names[position]
+        if only:
+            return ""
+    return only
 
 
 def _another(value: Any, generator: torch.Generator) -> Any:

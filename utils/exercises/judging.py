@@ -7,6 +7,7 @@ import math
 import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
+from types import CoroutineType, GeneratorType
 from typing import Any
 
 import torch
@@ -23,6 +24,11 @@ LEVELS = (
     "finite", "damage", "values", "gradients", "property",
 )  # fmt: skip
 SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
+# What calling a function gives that does not run.
+WITHOUT_RUNNING = {
+    GeneratorType: "`yield`, or a pair of parentheses around `for`, makes one: `return` the tensor.",
+    CoroutineType: "`async def` makes one: write `def`.",
+}
 SINGLE = 1e-5  # float64 numbers that agree this well, and no better, were computed in float32
 
 
@@ -204,11 +210,14 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
             help_ = " Stay with torch: NumPy arrays carry no gradients and do not go to a GPU."
         elif isinstance(got, int | float) or (isinstance(got, list | tuple) and not tensors(got)):
             help_ = " Numbers taken out of tensors (`.item()`, `float(…)`, `.tolist()`) carry no gradients."
+        elif kind := WITHOUT_RUNNING.get(type(got)):
+            help_ = f" {kind}"
         sentence = f"{name} {_verb(name, 'is')} {kind_of(got)}; asked for is a Tensor.{help_}"
         return Finding("structure", sentence, got, expected)
-    got = got.detach().as_subclass(Tensor)
+    got = got.detach()
     if got.layout != torch.strided or got.is_quantized:
         return Finding("structure", f"{name} {_verb(name, 'is')} not an ordinary, dense Tensor.", got.shape, expected)
+    got = got.as_subclass(Tensor)
     if got.shape != expected.shape:
         sentence = f"{name} {_verb(name, 'has')} the shape {tuple(got.shape)}; expected is {tuple(expected.shape)}."
         return Finding("shape", sentence, got, expected)
