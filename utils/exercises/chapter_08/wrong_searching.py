@@ -63,6 +63,19 @@ def _columns(source: Tensor, max_extra: int) -> Tensor:
     return torch.full((source.size(0),), source.size(1) + max_extra)
 
 
+def _never_zero(source: Tensor, max_extra: int) -> Tensor:
+    return (_words(source) + max_extra).clamp(min=1)
+
+
+def _one_more(source: Tensor, max_extra: int) -> Tensor:
+    limits = _words(source) + max_extra
+    return limits + (limits > 0)
+
+
+def _one_less(source: Tensor, max_extra: int) -> Tensor:
+    return (_words(source) + max_extra - 1).clamp(min=0)
+
+
 GREEDY = (
     Misconception(
         "only the newest token is read",
@@ -110,9 +123,34 @@ GREEDY = (
         "Your translations end with the id END. It says that the sentence is over and is no part of it.",
     ),
     Misconception(
+        "BEGIN is kept",
+        _decoding(cut=lambda ids: [BEGIN, *_until_end(ids)]),
+        "Your translations begin with the id BEGIN. It starts the prefix and is no part of the translation: leave the "
+        "first column out (`prefix[:, 1:]`).",
+    ),
+    Misconception(
+        "a limit of 0 writes one token",
+        _decoding(limit=_never_zero),
+        "A sentence with limit 0 writes one token: it is looked at only after the first step. Begin with "
+        "`finished = limits == 0`, not with False for all.",
+    ),
+    Misconception(
+        "one token more than the limit",
+        _decoding(limit=_one_more),
+        "Your sentences may have one token more than their limit. A row is finished as soon as it *has* `limits` "
+        "tokens; the prefix holds BEGIN besides, so that is when `limits < prefix.size(1)`.",
+    ),
+    Misconception(
+        "BEGIN is counted in the limit",
+        _decoding(limit=_one_less),
+        "Your sentences stop one token before their limit: BEGIN is counted among what has been written. The prefix "
+        "is one longer than that: a row is finished when `limits < prefix.size(1)`, not yet when they are equal.",
+    ),
+    Misconception(
         "END is counted as a word of the source",
         _decoding(limit=lambda source, extra: _words(source) + 1 + extra),
-        "Your limit is one too high: the source's END is counted among its words.",
+        "Your limit is one too high: the source's END is counted among its words, or a row that has `limits` tokens "
+        "may write one more.",
     ),
     Misconception(
         "padding is counted as words",
@@ -128,8 +166,9 @@ GREEDY = (
     Misconception(
         "one limit for all",
         _decoding(limit=_one_limit),
-        "All sentences of your batch get the limit of the longest. Then what a sentence is translated to depends on "
-        "its neighbours in the batch; each has a limit of its own.",
+        "All sentences of your batch go on to the limit of the longest, so that a translation depends on its "
+        "neighbours in the batch. The loop may run so long, but each row has a limit of its own: rows that reach "
+        "theirs must stop writing.",
     ),
     Misconception(
         "max_extra alone is the limit",
@@ -147,6 +186,18 @@ GREEDY = (
 # 8.2 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 PENALTY = (
+    Misconception(
+        "the power of 6 alone",
+        lambda length, alpha: (5 + length) / 6**alpha,
+        "Only the 6 is raised to α in your formula: `**` binds more tightly than `/`. The power is that of the whole "
+        "fraction, so it needs brackets: `((5 + length) / 6) ** alpha`.",
+    ),
+    Misconception(
+        "the length alone divided by 6",
+        lambda length, alpha: (5 + length / 6) ** alpha,
+        "Only the length is divided by 6 in your formula: `/` binds more tightly than `+`. The sum is divided: "
+        "`((5 + length) / 6) ** alpha`.",
+    ),
     Misconception(
         "the division by 6 is left out",
         lambda length, alpha: (5 + length) ** alpha,
@@ -225,6 +276,11 @@ def _multiplied(live: Tensor, log_probabilities: Tensor) -> tuple:
     return *_choose(_without_end(scores), beam), _ended(scores, beam)
 
 
+def _multiplied_plainly(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] * log_probabilities, live.size(1)
+    return *_choose(_without_end(scores), beam), _ended(scores, beam)
+
+
 def _end_lives_on(live: Tensor, log_probabilities: Tensor) -> tuple:
     scores, beam = live[:, :, None] + log_probabilities, live.size(1)
     return *_choose(scores, beam), _ended(scores, beam)
@@ -266,6 +322,24 @@ def _every_end(live: Tensor, log_probabilities: Tensor) -> tuple:
     return *_choose(_without_end(scores), beam), scores[:, :, END]
 
 
+def _last_left_out(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] + log_probabilities, live.size(1)
+    lowest = scores.flatten(1).topk(beam).values[:, -1:]
+    ended = scores[:, :, END].masked_fill(scores[:, :, END] <= lowest, -math.inf)
+    return *_choose(_without_end(scores), beam), ended
+
+
+def _ends_sorted(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] + log_probabilities, live.size(1)
+    return *_choose(_without_end(scores), beam), _ended(scores, beam).sort(dim=1, descending=True).values
+
+
+def _ends_by_rank(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] + log_probabilities, live.size(1)
+    best, _, tokens = _choose(scores, beam)
+    return *_choose(_without_end(scores), beam), best.masked_fill(tokens != END, -math.inf)
+
+
 def _ends_of_twice_as_many(live: Tensor, log_probabilities: Tensor) -> tuple:
     scores, beam = live[:, :, None] + log_probabilities, live.size(1)
     return *_choose(_without_end(scores), beam), _ended(scores, 2 * beam)
@@ -296,6 +370,12 @@ BEAM_STEP = (
         "log-probabilities multiplied",
         _multiplied,
         "You multiply logarithms. Probabilities are multiplied; their logarithms are added.",
+    ),
+    Misconception(
+        "log-probabilities multiplied, the likeliest last",
+        _multiplied_plainly,
+        "You multiply logarithms, and the product of two negative numbers is positive: the unlikeliest come out on "
+        "top. Probabilities are multiplied; their logarithms are added.",
     ),
     Misconception(
         "END lives on",
@@ -338,6 +418,24 @@ BEAM_STEP = (
         _every_end,
         "You finish every hypothesis at every step. An END counts only where it is among the `beam` best continuations "
         "of its sentence; otherwise the list of finished ones fills up with fragments.",
+    ),
+    Misconception(
+        "the last of the best does not count",
+        _last_left_out,
+        "An END that is just the last of the `beam` best is missing from your `ended`. The last of them counts too: "
+        "rule out what is less than it (`<`), not what equals it (`<=`).",
+    ),
+    Misconception(
+        "ENDs by their place among the best",
+        _ends_by_rank,
+        "The values of your `ended` stand in the order of the best continuations. Entry i belongs to the old "
+        "hypothesis i: look at `scores[:, :, END]`, which is in that order already.",
+    ),
+    Misconception(
+        "ENDs sorted",
+        _ends_sorted,
+        "The values of your `ended` are sorted, best first. Entry i belongs to the old hypothesis i: leave them in "
+        "the order of `scores[:, :, END]`.",
     ),
     Misconception(
         "ENDs beside those that live on",
