@@ -258,7 +258,8 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         what = "NaN" if bool(got.isnan().any()) else "infinite numbers"
         count = int((~got.isfinite()).sum())
         sentence = (
-            f"{name} {_verb(name, 'contains')} {what} ({count} of {got.numel()} numbers), where all should be finite."
+            f"{name} {_verb(name, 'contains')} {what} ({count} of {got.numel()} numbers), where all should be finite "
+            f"in this case."
         )
         return Finding("finite", sentence, got, expected)
     if close(got, expected, case.tolerance):

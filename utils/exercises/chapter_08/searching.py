@@ -8,7 +8,8 @@ from torch import Generator, Tensor
 from utils.exercises.chapter_08.models import SILENT, Scripted
 from utils.exercises.chapter_08.references import beam_step, greedy_decode
 from utils.exercises.chapter_08.words import EDGE, PADDED, SEVERAL
-from utils.exercises.chapter_08.wrong_searching import BEAM_STEP, GREEDY, PENALTY
+from utils.exercises.chapter_08.wrong_decoding import GREEDY, PENALTY
+from utils.exercises.chapter_08.wrong_searching import BEAM_STEP
 from utils.exercises.declare import Case, Exercise, Property
 from utils.transformer.masks import BEGIN, END, PADDING, UNKNOWN
 from utils.translation.beam import penalty
@@ -117,8 +118,9 @@ DECODE = Exercise(
     hints=(
         "Take one sentence first: which tensor grows by one column at each turn of the loop, and what ends the loop? "
         "Then ask what a batch needs besides: who has finished, and what do the finished ones write meanwhile?",
-        "Keep `prefix` (batch, 1 so far), a boolean `finished` (batch,) and `limits` (batch,); a limit of 0 is finished before the loop. At each turn take "
-        "`model(source, prefix)[:, -1]`, rule out PADDING and BEGIN, take the argmax, append it with `torch.cat`.",
+        "Keep `prefix` (batch, 1 so far), a boolean `finished` (batch,) and `limits` (batch,); who has a limit of 0 is "
+        "finished before the loop. At each turn take `model(source, prefix)[:, -1]`, rule out PADDING and BEGIN, take "
+        "the argmax, append it with `torch.cat`.",
         "`limits = ((source != PADDING) & (source != END)).sum(dim=1) + max_extra`; let finished rows write PADDING "
         "(`tokens.masked_fill(finished, PADDING)`); a row is finished once it writes END or has `limits` tokens behind "
         "BEGIN. At the end leave PADDING and END out of each row of `prefix[:, 1:].tolist()`.",
