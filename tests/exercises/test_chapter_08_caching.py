@@ -106,6 +106,31 @@ def means(attention, x, cache=None):
     return attention.output_projection(join_heads(grown[1].mean(dim=2, keepdim=True))), grown
 
 
+def along_heads(attention, x, cache=None):
+    query, key, value = projected(attention, x)
+    if cache is not None:
+        key, value = (torch.cat((old, new), 1) for old, new in zip(cache, (key, value), strict=True))
+    output, _ = scaled_dot_product_attention(query, key, value)
+    return attention.output_projection(join_heads(output)), (key, value)
+
+
+def masked_as_a_whole(attend):
+    """With the causal mask of a whole sentence; attend(query, keys, values, mask) may be a learner's own."""
+
+    def answer(attention, x, cache=None):
+        query, key, value = projected(attention, x)
+        keys, values = grown_cache(cache, key, value)
+        output = attend(query, keys, values, causal_mask(keys.size(2)))
+        return attention.output_projection(join_heads(output)), (keys, values)
+
+    return answer
+
+
+def plainly_masked(query, keys, values, mask):
+    scores = query @ keys.mT / math.sqrt(query.size(-1))
+    return scores.masked_fill(~mask, -math.inf).softmax(-1) @ values
+
+
 REMEMBERED = {}
 
 
@@ -132,6 +157,9 @@ WRONG_8_4 = {
     "scale by length": (scaled_by_length, None),
     "scale by d_model": (scaled_by_model, None),
     "softmax over heads": (softmax_over_heads, None),
+    "joined along the heads": (along_heads, "dim 2"),
+    "the whole mask": (masked_as_a_whole(lambda *a: scaled_dot_product_attention(*a)[0]), "no mask is needed"),
+    "the whole mask, spread": (masked_as_a_whole(plainly_masked), "no mask is needed"),
     "heads joined wrongly": (heads_not_joined, None),
     "zero at the first step": (first_step_zero, None),
     "needs a cache": (needs_a_cache, "nothing is cached yet"),

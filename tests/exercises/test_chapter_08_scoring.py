@@ -85,6 +85,8 @@ WRONG_8_5 = {
     "the reference is used up": (reference_used_up, None),
     "order from 0": (lambda h, r, order: clipped_matches(h, r, order + 1), None),
     "one order lower": (lambda h, r, order: clipped_matches(h, r, max(1, order - 1)), None),
+    "the larger count of each": (lambda h, r, order: sum(max(c, ngram_counts(r, order)[n])
+                                 for n, c in ngram_counts(h, order).items()), "smaller"),
     "counter": (lambda h, r, order: ngram_counts(h, order) & ngram_counts(r, order), "Counter"),
     "share of the reference": (lambda h, r, o: clipped_matches(h, r, o) / max(1, len(r) - o + 1), None),
     "misses": (lambda h, r, order: (ngram_counts(h, order) - ngram_counts(r, order)).total(), None),
@@ -95,7 +97,7 @@ WRONG_8_5 = {
     "stops at short ones": (lambda h, r, o: (ngram_counts(h, o) & ngram_counts(r, o)).total() / (len(h) >= o), None),
     "two parameters": (lambda hypothesis, reference: 0, "order"),
     "nothing": (lambda h, r, order: None, "return"),
-}
+}  # fmt: skip
 
 
 def by_loop(hypothesis, reference, order):
@@ -157,15 +159,43 @@ def with_orders(*orders):
     return answer
 
 
-def negative_totals(hypotheses, references):
-    logs = 0.0
-    for order in (1, 2, 3, 4):
-        matches = sum(clipped_matches(h, r, order) for h, r in zip(hypotheses, references, strict=True))
-        if matches == 0:
-            return 0.0
-        logs += math.log(matches / sum(len(h) - order + 1 for h in hypotheses))
-    c, r = sum(map(len, hypotheses)), sum(map(len, references))
-    return 100 * math.exp(logs / 4) * (1 if c >= r else math.exp(1 - r / c))
+def with_totals(total):
+    """total(length, order): the n-grams of one sentence. Stops where nothing is written, as the next ones do."""
+
+    def answer(hypotheses, references, skip=False):
+        logs = 0.0
+        for order in (1, 2, 3, 4):
+            matches = sum(clipped_matches(h, r, order) for h, r in zip(hypotheses, references, strict=True))
+            if matches == 0 and not skip:
+                return 0.0
+            logs += math.log(matches / sum(total(len(h), order) for h in hypotheses)) if matches else 0.0
+        c, r = sum(map(len, hypotheses)), sum(map(len, references))
+        return 100 * math.exp(logs / 4) * (1 if c >= r else math.exp(1 - r / c))
+
+    return answer
+
+
+negative_totals = with_totals(lambda length, order: length - order + 1)
+
+
+def passing_over(hypotheses, references):
+    return with_totals(lambda length, order: max(0, length - order + 1))(hypotheses, references, skip=True)
+
+
+def with_brevity(brevity):
+    """brevity(c, r) in place of the right one; stops where nothing is written."""
+
+    def answer(hypotheses, references):
+        c, r = sum(map(len, hypotheses)), sum(map(len, references))
+        return bleu(hypotheses, references) / (1 if c >= r else math.exp(1 - r / c)) * brevity(c, r)
+
+    return answer
+
+
+def brevity_of_each(hypotheses, references):
+    lengths = [(len(h), len(r)) for h, r in zip(hypotheses, references, strict=True)]
+    mean = sum(1 if c >= r else math.exp(1 - r / c) for c, r in lengths) / len(lengths)
+    return with_brevity(lambda c, r: mean)(hypotheses, references)
 
 
 def one_long_sentence(hypotheses, references):
@@ -232,7 +262,11 @@ WRONG_8_6 = {
     "up to 5-grams": (with_orders(1, 2, 3, 4, 5), None),
     "words only": (with_orders(1), None),
     "4-grams only": (with_orders(4), None),
-    "negative totals": (negative_totals, None),
+    "negative totals": (negative_totals, "max(0, "),
+    "n-grams one too few": (with_totals(lambda length, order: length - order), "l − n + 1"),
+    "orders without a match passed over": (passing_over, "passed over"),
+    "brevity exchanged": (with_brevity(lambda c, r: 1 if c <= r else math.exp(1 - r / c)), "the wrong way round"),
+    "brevity of each": (brevity_of_each, "for each sentence"),
     "one long sentence": (one_long_sentence, None),
     "clipped by the corpus": (clipped_by_the_corpus, None),
     "mean of sentences' precisions": (mean_of_precisions_of_sentences, None),

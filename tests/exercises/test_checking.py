@@ -14,7 +14,7 @@ from torch import nn
 from utils.exercises import Case, Misconception, Property, examine
 from utils.exercises.declare import DeclarationError
 from utils.exercises.drawing import normal
-from utils.exercises.judging import NothingCompared
+from utils.exercises.judging import NothingCompared, _where
 
 
 def doubled(x):
@@ -25,6 +25,48 @@ def doubled(x):
 def test_a_want_of_precision_is_not_called_a_factor_of_one(made):
     report = examine(made(), lambda x: (2 * x).half().float(), 0)
     assert not report.passed and "times the expected" not in report.explanation, report
+
+
+@pytest.mark.parametrize("same", [float("inf"), float("-inf")])
+def test_what_is_infinite_on_both_sides_is_not_shown_as_the_difference(made, same):
+    def reference(x):
+        """Twice x, the first number infinite."""
+        return torch.cat([torch.full_like(x[..., :1], same), 2 * x[..., 1:]], dim=-1)
+
+    def answer(x):
+        result = reference(x)
+        result[..., -1] += 7 * (x.size(-1) > 1)
+        return result
+
+    cases = lambda generator: [Case("three", (normal(generator, 2, 3),))]  # noqa: E731
+    report = examine(made(reference, cases=cases), answer, 0)
+    assert "(at [0, 2]: " in report.message or "(at [1, 2]: " in report.message, report
+
+
+def test_infinity_with_the_other_sign_is_the_largest_difference(made):
+    def reference(x):
+        """x, and −∞ behind it."""
+        return torch.cat([x, torch.full_like(x[..., :1], -torch.inf)], dim=-1)
+
+    cases = lambda generator: [Case("three", (normal(generator, 3),))]  # noqa: E731
+    report = examine(made(reference, cases=cases), lambda x: reference(x).abs() + 1, 0)
+    assert "(at [3]: inf, expected -inf)" in report.message, report
+
+
+def test_nan_on_both_sides_is_no_difference():
+    both, other = torch.tensor([torch.nan, 1.0, 2.0]), torch.tensor([torch.nan, 1.0, 5.0])
+    assert _where(other, both) == " (at [2]: 5, expected 2)"
+
+
+def test_a_wrong_number_is_told_before_a_crash_on_an_unusual_input(made):
+    def answer(x):
+        if x.numel() == 1:
+            raise ZeroDivisionError("of one number")
+        return 3 * x
+
+    report = examine(made(), answer, 0)
+    assert "not the expected numbers" in report.message and "1.5 times" in report.explanation, report
+    assert "ZeroDivisionError" in examine(made(), lambda x: 2 * x if x.numel() > 1 else 1 / 0, 0).message
 
 
 # What is handed over ──────────────────────────────────────────────────────────────────────────────────────────────

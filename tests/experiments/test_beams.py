@@ -6,9 +6,20 @@ import math
 import pytest
 import torch
 
-from utils.experiments.beams import as_text, averaging, beams_experiment, log_probabilities, search, train_and_keep
+from utils.experiments import beams
+from utils.experiments.beams import (
+    as_text,
+    averaging,
+    beams_experiment,
+    log_probabilities,
+    search,
+    train_and_keep,
+    widths_and_penalties,
+)
 from utils.text.corpora import Corpus
 from utils.transformer import BEGIN, END
+from utils.translation import Hypothesis
+from utils.translation.beam import penalty
 from utils.translation.translate import padded
 
 SMALL = dict(layers=1, d_model=16, d_ff=16, heads=2, updates=20, batch_tokens=64, checkpoint_every=5, keep=3)
@@ -45,6 +56,19 @@ def test_a_search_answers_in_the_order_of_its_sources(little_run):
     together = search(run.model, sources, 2, 0.6, at_once=2)
     for source, found in zip(sources, together, strict=True):
         assert search(run.model, [source], 2, 0.6)[0].tokens == found.tokens
+
+
+@pytest.mark.parametrize("alpha", [0.0, 1.0])
+@pytest.mark.parametrize(("better", "missed"), [(0.5, 0.0), (-0.5, 1.0)])
+def test_a_reference_is_missed_where_its_score_is_better(little_run, monkeypatch, alpha, better, missed):
+    run, _ = little_run
+    log_p = log_probabilities(run.model, run, PAIRS)
+    scores = [
+        p / penalty(len(run.tokeniser.encode(target)) + 1, alpha) for p, (_, target) in zip(log_p, PAIRS, strict=True)
+    ]
+    found = [Hypothesis([5], score + better, p - 9 * better) for p, score in zip(log_p, scores, strict=True)]
+    monkeypatch.setattr(beams, "search", lambda *a: found)
+    assert widths_and_penalties(run, (2,), (alpha,), sentences=2)[0]["missed"] == missed
 
 
 def test_a_record_holds_every_search():

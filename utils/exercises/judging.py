@@ -276,7 +276,8 @@ def _unlike_tensor(name: str, case: Case, expected: Tensor, got: Any) -> Finding
         what = "NaN" if bool(got.isnan().any()) else "infinite numbers"
         count = int((~got.isfinite()).sum())
         sentence = (
-            f"{name} {_verb(name, 'contains')} {what} ({count} of {got.numel()} numbers), where all should be finite."
+            f"{name} {_verb(name, 'contains')} {what} ({count} of {got.numel()} numbers), where all should be finite "
+            f"in this case."
         )
         return Finding("finite", sentence, got, expected)
     if close(got, expected, case.tolerance):
@@ -320,7 +321,8 @@ def _where(got: Tensor, expected: Tensor) -> str:
     """Where the largest difference stands, for a tensor too large to read."""
     if got.numel() <= 1:
         return ""
-    off = (got.double() - expected.double()).abs().nan_to_num(nan=math.inf, posinf=math.inf)
+    same = (got == expected) | (got.isnan() & expected.isnan())  # ∞ − ∞ is no number, but ∞ is no farther from ∞
+    off = (got.double() - expected.double()).abs().nan_to_num(nan=math.inf, posinf=math.inf).masked_fill(same, 0.0)
     at = [int(i) for i in torch.unravel_index(off.argmax(), got.shape)]
     have, want = got[tuple(at)].item(), expected[tuple(at)].item()
     if not isinstance(have, float):

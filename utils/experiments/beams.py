@@ -28,6 +28,7 @@ from utils.training.settings import Settings
 from utils.training.short import ShortRun
 from utils.training.trainer import corpus_loss
 from utils.translation import Hypothesis, beam_search, corpus_bleu, translate
+from utils.translation.beam import penalty
 from utils.translation.translate import padded
 
 SEEDS, WIDTHS, ALPHAS, SENTENCES = (1, 2, 3), (1, 2, 4, 8, 16, 32), (0.0, 0.6, 1.0), 150
@@ -99,17 +100,20 @@ def widths_and_penalties(
     run: ShortRun, widths: Sequence[int] = WIDTHS, alphas: Sequence[float] = ALPHAS, sentences: int = SENTENCES
 ) -> list[dict]:
     """One record for each width and α: BLEU, length beside the references', mean log P of what was found, and the
-    share of sentences whose reference the model finds likelier than what was found (a search error for certain).
+    share of sentences whose reference has a better score (log P / lp, what the search ranks by) than what was found: a
+    search error for certain.
     """
     pairs = run.corpus.split("test")[:sentences]
     sources = [run.tokeniser.encode(source) for source, _ in pairs]
     reference = log_probabilities(run.model, run, pairs)
+    lengths = [len(run.tokeniser.encode(target)) + 1 for _, target in pairs]  # END counted
     results = []
     for width in widths:
         for alpha in alphas if width > 1 else alphas[:1]:  # with one hypothesis there is nothing to rank
             found = search(run.model, sources, width, alpha)
             score = corpus_bleu([run.tokeniser.decode(h.tokens) for h in found], [target for _, target in pairs])
-            missed = sum(h.log_probability < log_p - 1e-3 for h, log_p in zip(found, reference, strict=True))
+            possible = [(log_p - 1e-3) / penalty(n, alpha) for log_p, n in zip(reference, lengths, strict=True)]
+            missed = sum(h.score < score for h, score in zip(found, possible, strict=True))
             results.append({
                 "beam": width, "alpha": alpha, "bleu": round(score.score, 2),
                 "length": round(score.hypothesis_length / score.reference_length, 4),

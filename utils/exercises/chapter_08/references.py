@@ -34,11 +34,16 @@ def greedy_decode(model: nn.Module, source: Tensor, max_extra: int = 50) -> list
 def beam_step(live: Tensor, log_probabilities: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
     """One step of beam search for a batch (§6.1).
 
-    live: (batch, beam), log P of the hypotheses so far; log_probabilities: (batch, beam, vocab_size), of their next
-    token. Returns (live, parents, tokens, ended), each (batch, beam). The first three are the best continuations by
-    another token than END, best first: log P, which hypothesis is continued, and by which token. ended[:, i] is log P
-    of hypothesis i with END behind it where that is among its sentence's `beam` best continuations, END included, and
-    −∞ where it is not.
+    live: (batch, beam), log P of each hypothesis so far.
+    log_probabilities: (batch, beam, vocab_size), of each hypothesis' next token.
+    Returns (live, parents, tokens, ended), each (batch, beam). The first three tell of the `beam` best continuations by
+    a token other than END, best first:
+        live: their log P;
+        parents: the number of the hypothesis that each of them continues;
+        tokens: the token by which it continues it.
+    The fourth tells of the old hypotheses, in their old order:
+        ended: log P of hypothesis i with END behind it, if that is one of the `beam` best continuations of its
+        sentence, END included; otherwise −∞.
     """
     batch, beam, vocab_size = log_probabilities.shape
     scores = live[:, :, None] + log_probabilities  # (batch, beam, vocab_size)

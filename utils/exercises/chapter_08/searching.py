@@ -8,12 +8,14 @@ from torch import Generator, Tensor
 from utils.exercises.chapter_08.models import SILENT, Scripted
 from utils.exercises.chapter_08.references import beam_step, greedy_decode
 from utils.exercises.chapter_08.words import EDGE, PADDED, SEVERAL
-from utils.exercises.chapter_08.wrong_searching import BEAM_STEP, GREEDY, PENALTY
+from utils.exercises.chapter_08.wrong_decoding import GREEDY, PENALTY
+from utils.exercises.chapter_08.wrong_searching import BEAM_STEP
 from utils.exercises.declare import Case, Exercise, Property
 from utils.transformer.masks import BEGIN, END, PADDING, UNKNOWN
 from utils.translation.beam import penalty
 
 LIMITED = "the limit is reached before END"
+WORDLESS = "some sentence may write nothing: its limit is 0"
 
 # 8.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -56,6 +58,8 @@ def _decode_cases(generator: Generator) -> list[Case]:
         case("END never comes, sentences of several lengths", [2, 5, 3], 2, end=-99.0, grow=0.0, part=EDGE,
              traits=(LIMITED,)),
         case("nothing extra", [4, 2], 0, end=-99.0, grow=0.0, part=EDGE, traits=(LIMITED,)),
+        case("a source without words beside a longer one, nothing extra", [0, 3], 0, end=-99.0, grow=0.0, part=EDGE,
+             traits=(WORDLESS,)),
         case("max_extra is not given", [2], None, end=-99.0, grow=0.0, part=EDGE,
              traits=("`max_extra` is not given",)),
         case("unknown words in the source", [4, 2], 2, end=-99.0, grow=0.0, unknown=2, part=EDGE, traits=(LIMITED,)),
@@ -75,6 +79,16 @@ def _neighbours(generator: Generator) -> list[Case]:
     return [Case("in a batch", (model, source, 3)), Case("alone", (model, alone, 3))]
 
 
+def _nothing_allowed(generator: Generator) -> list[Case]:
+    model = Scripted(generator, end=-99.0).eval()
+    return [Case(f"{count} without words", (model, sources(generator, [0] * count), 0)) for count in (1, 2)]
+
+
+def _nothing_written(cases: list[Case], results: list) -> bool:
+    written = [[list(row) for row in rows] for rows in results]
+    return written == [[[]], [[], []]]
+
+
 DECODE = Exercise(
     number="8.1",
     title="Greedy decoding",
@@ -91,14 +105,22 @@ DECODE = Exercise(
             lambda cases, results: results[0][1] == results[1][0],
             "A sentence has to be translated the same, alone or in a batch.",
         ),
+        Property(  # no case, since an empty translation holds no number to compare
+            "no words and nothing extra: nothing",
+            _nothing_allowed,
+            _nothing_written,
+            "A source of END alone and max_extra = 0 make a limit of 0: each such sentence is the empty list, and "
+            "the model need not be asked.",
+        ),
     ),
     returns=("translations",),
     misconceptions=GREEDY,
     hints=(
         "Take one sentence first: which tensor grows by one column at each turn of the loop, and what ends the loop? "
         "Then ask what a batch needs besides: who has finished, and what do the finished ones write meanwhile?",
-        "Keep `prefix` (batch, 1 so far), a boolean `finished` (batch,) and `limits` (batch,). At each turn take "
-        "`model(source, prefix)[:, -1]`, rule out PADDING and BEGIN, take the argmax, append it with `torch.cat`.",
+        "Keep `prefix` (batch, 1 so far), a boolean `finished` (batch,) and `limits` (batch,); who has a limit of 0 is "
+        "finished before the loop. At each turn take `model(source, prefix)[:, -1]`, rule out PADDING and BEGIN, take "
+        "the argmax, append it with `torch.cat`.",
         "`limits = ((source != PADDING) & (source != END)).sum(dim=1) + max_extra`; let finished rows write PADDING "
         "(`tokens.masked_fill(finished, PADDING)`); a row is finished once it writes END or has `limits` tokens behind "
         "BEGIN. At the end leave PADDING and END out of each row of `prefix[:, 1:].tolist()`.",

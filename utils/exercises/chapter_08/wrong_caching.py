@@ -8,6 +8,7 @@ from torch import Tensor, nn
 
 from utils.exercises.declare import Misconception
 from utils.transformer.attention import join_heads, scaled_dot_product_attention, split_heads
+from utils.transformer.masks import causal_mask
 
 Cache = tuple[Tensor, Tensor] | None
 
@@ -81,6 +82,26 @@ def _first_row_of_the_mask(attention: nn.Module, x: Tensor, cache: Cache = None)
     return _attended(attention, query, *grown, mask), grown
 
 
+def _joined_along_heads(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
+    query, key, value = _parts(attention, x)
+    if cache is not None:
+        key, value = torch.cat([cache[0], key], dim=1), torch.cat([cache[1], value], dim=1)
+    return _attended(attention, query, key, value), (key, value)
+
+
+def _whole_causal_mask(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
+    query, key, value = _parts(attention, x)
+    grown = _grown(cache, key, value)
+    return _attended(attention, query, *grown, causal_mask(grown[0].size(2))), grown
+
+
+def _whole_causal_mask_spread(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
+    query, key, value = _parts(attention, x)
+    grown = _grown(cache, key, value)
+    spread = query.expand(-1, -1, grown[0].size(2), -1)  # what masked_fill makes of one row of scores
+    return _attended(attention, spread, *grown, causal_mask(grown[0].size(2))), grown
+
+
 def _newest_hidden_states(projection: Callable[[nn.Module], nn.Module]) -> Callable:
     """The newest token's keys and values both made by one projection."""
 
@@ -150,6 +171,24 @@ CACHED = (
         _first_row_of_the_mask,
         "Your mask is the causal one's first row, so that the newest token sees the oldest only. It stands in the "
         "last row, in which everything is allowed: no mask is needed.",
+    ),
+    Misconception(
+        "joined along the heads",
+        _joined_along_heads,
+        "You join the cache and the newest token along dim 1, which counts heads once they are split. Keys and values "
+        "stand (batch, heads, length, width): tokens are joined along the length, dim 2.",
+    ),
+    Misconception(
+        "the whole causal mask",
+        _whole_causal_mask,
+        "Your mask is the causal one of a whole sentence, with a row for each of T queries. There is one query here, "
+        "the newest, which may see everything: no mask is needed.",
+    ),
+    Misconception(
+        "the whole causal mask, spread",
+        _whole_causal_mask_spread,
+        "Your causal mask has a row for each of T queries, so that one query becomes T. The newest token alone asks, "
+        "and it may see everything: no mask is needed.",
     ),
     Misconception(
         "keys serve as values",

@@ -43,6 +43,17 @@ def _union(hypothesis: Tokens, reference: Tokens, order: int) -> int:
     return (ngram_counts(hypothesis, order) | ngram_counts(reference, order)).total()
 
 
+def _larger_count(hypothesis: Tokens, reference: Tokens, order: int) -> int:
+    known = ngram_counts(reference, order)
+    return sum(max(count, known[ngram]) for ngram, count in ngram_counts(hypothesis, order).items())
+
+
+def _larger_count_of_shared(hypothesis: Tokens, reference: Tokens, order: int) -> int:
+    known = ngram_counts(reference, order)
+    shared = {ngram: count for ngram, count in ngram_counts(hypothesis, order).items() if ngram in known}
+    return sum(max(count, known[ngram]) for ngram, count in shared.items())
+
+
 def _in_place(hypothesis: Tokens, reference: Tokens, order: int) -> int:
     pairs = zip(*(list(zip(*(text[i:] for i in range(order)), strict=False)) for text in (hypothesis, reference)),
                 strict=False)  # fmt: skip
@@ -104,6 +115,18 @@ CLIPPED = (
         "You take the larger of the two counts (`|`). Clipping takes the smaller (`&`).",
     ),
     Misconception(
+        "max in place of min",
+        _larger_count,
+        "You take the larger of the two counts (`max`), so that an n-gram counts even where the reference lacks it. "
+        "Clipping takes the smaller (`min`).",
+    ),
+    Misconception(
+        "max in place of min, of those that both have",
+        _larger_count_of_shared,
+        "You take the larger of the two counts (`max`) of each n-gram that both have. Clipping takes the smaller "
+        "(`min`).",
+    ),
+    Misconception(
         "at the same place",
         _in_place,
         "Your n-grams match only where they stand at the same place in both sentences. BLEU does not ask where.",
@@ -149,6 +172,19 @@ def _varied(brevity: Callable = _brevity, count: Callable = clipped_matches, sca
     return answer
 
 
+def _counted(total: Callable[[Tokens, int], int]) -> Callable:
+    """BLEU with other totals: total(sentence, order), summed over the corpus."""
+
+    def answer(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> float:
+        matches, _, written, wanted = _sums(hypotheses, references)
+        if not all(matches):
+            return 0.0
+        totals = [sum(total(hypothesis, order) for hypothesis in hypotheses) for order in (1, 2, 3, 4)]
+        return 100 * _brevity(written, wanted) * math.exp(_mean_log(matches, totals))
+
+    return answer
+
+
 def _mean_of_sentences(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> float:
     right = _varied()
     return sum(right([h], [r]) for h, r in zip(hypotheses, references, strict=True)) / len(hypotheses)
@@ -184,6 +220,12 @@ def _zeros_skipped(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -
     if not pairs:
         return 0.0
     return 100 * _brevity(written, wanted) * math.exp(_mean_log(*zip(*pairs, strict=True)))
+
+
+def _zeros_passed_over(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> float:
+    matches, totals, written, wanted = _sums(hypotheses, references)
+    logs = [math.log(m / t) for m, t in zip(matches, totals, strict=True) if m]
+    return 100 * _brevity(written, wanted) * math.exp(sum(logs) / 4)
 
 
 def _brevity_of_each(hypotheses: Sequence[Tokens], references: Sequence[Tokens]) -> float:
@@ -229,6 +271,18 @@ BLEU = (
         "You multiply by the ratio of lengths. The brevity penalty is exp(1 − reference length / hypothesis length).",
     ),
     Misconception(
+        "the brevity penalty for long texts",
+        _varied(brevity=lambda written, wanted: 1.0 if written <= wanted else math.exp(1 - wanted / written)),
+        "Your brevity penalty is applied the wrong way round: it is 1 for a text that is too short, and above 1 for "
+        "one that is too long. It is 1 if c ≥ r, the hypotheses being long enough, else exp(1 − r/c).",
+    ),
+    Misconception(
+        "long texts punished",
+        _varied(brevity=lambda written, wanted: 1.0 if written <= wanted else math.exp(1 - written / wanted)),
+        "Your penalty is applied the wrong way round: it punishes texts that are too long. Those are punished by the "
+        "precisions already; the brevity penalty is below 1 where the hypotheses are too short.",
+    ),
+    Misconception(
         "long texts rewarded",
         _varied(brevity=lambda written, wanted: math.exp(1 - wanted / written) if written else 0.0),
         "Your brevity penalty exceeds 1 for a text that is longer than the reference. It is at most 1: what is too "
@@ -237,8 +291,8 @@ BLEU = (
     Misconception(
         "a brevity penalty for each sentence",
         _brevity_of_each,
-        "You take the mean of the sentences' brevity penalties. The lengths of the whole corpus are compared, so that "
-        "a short sentence is made up for by a long one.",
+        "You take a brevity penalty for each sentence and their mean. The lengths of the whole corpus are "
+        "compared, so that a short sentence is made up for by a long one.",
     ),
     Misconception(
         "recall",
@@ -256,6 +310,24 @@ BLEU = (
         _zeros_skipped,
         "You leave out orders without a match. Then a text without any right 4-gram is scored by its words alone; "
         "without smoothing the score is 0.",
+    ),
+    Misconception(
+        "orders without a match are passed over",
+        _zeros_passed_over,
+        "An order without a match is passed over in your sum of logarithms, as if its precision were 1. Without "
+        "smoothing the score is 0: return 0.0 there.",
+    ),
+    Misconception(
+        "negative totals",
+        _counted(lambda sentence, order: len(sentence) - order + 1),
+        "A sentence shorter than n makes your total smaller: length − n + 1 is negative there. It has no n-gram at "
+        "all: max(0, length − n + 1).",
+    ),
+    Misconception(
+        "one n-gram too few in each total",
+        _counted(lambda sentence, order: max(0, len(sentence) - order)),
+        "Your totals are length − n. A sentence of length l has l − n + 1 n-grams: of seven tokens, all seven are "
+        "1-grams.",
     ),
     Misconception(
         "not clipped",
