@@ -231,7 +231,7 @@ WRONG_6_2 = {
     "with the memory": (WithTheMemory, "Tensor"),
     "asks with its own input": (OwnInput, None),
     "masks joined": (MasksJoined, None),
-    "order of parameters": (OrderOfParameters, "exchanged"),
+    "order of parameters": (OrderOfParameters, "in this order"),
     "cut to the shorter length": (CutToLength, None),
     "mean of the memory": (MemoryMean, None),
     "no feed-forward": (NoFeedForward, None),

@@ -20,6 +20,7 @@ from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, 
 # too.
 RANDOM_STATE, EVERYWHERE = "the random state", "the hooks of all modules"
 MODE, HOOKS, FORWARD, FOLLOWED = ".training", ".hooks", ".forward", ".requires_grad"
+OWN_WEIGHTS, OWN_MODE = "the module's own parameters", "the module's own mode"
 TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
@@ -133,7 +134,7 @@ def _called(
     call, filled, shared = answer, {}, {}
     if form.kind == "module":
         build, build_keywords = copy.deepcopy((case.build, dict(case.build_keywords)))
-        call = answer(*build, **build_keywords)
+        call = _awaited_by_nobody(answer(*build, **build_keywords))
         shared = _shared_parameters((*build, *build_keywords.values()))
         if not isinstance(call, nn.Module):
             return Outcome(trouble=Trouble("not a module", type(call).__name__, ""))
@@ -146,20 +147,16 @@ def _called(
         if case.observe.startswith("."):
             kept = getattr(call, case.observe[1:])
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
+        own = _own_of(call)
         if case.earlier:
-            before = call(*copy.deepcopy(case.earlier))
-            if inspect.iscoroutine(before):
-                before.close()
+            _awaited_by_nobody(call(*copy.deepcopy(case.earlier)))
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe in WATCHED:
         with Largest() as watched:
             call(*arguments, **keywords)
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state, hooks = torch.get_rng_state(), _hooks_everywhere()
-    results = [call(*arguments, **keywords) for _ in range(case.times)]
-    for result in results:
-        if inspect.iscoroutine(result):
-            result.close()  # or Python would warn, in our lines, that nobody waits for it
+    results = [_awaited_by_nobody(call(*arguments, **keywords)) for _ in range(case.times)]
     value = results[0] if case.times == 1 else results
     if case.changes:
         value = value, _weights_of({name: names[name] for name in case.changes})
@@ -172,6 +169,8 @@ def _called(
         damaged += tuple(name + FOLLOWED for name in asking)
     if _hooks_everywhere() != hooks:
         damaged += (EVERYWHERE,)
+    if form.kind == "module":
+        damaged += _own_damage(own, _own_of(call))
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
     gradients = None
@@ -193,6 +192,31 @@ def _in_shape(gradients: dict[str, Tensor | None], weights: Mapping[str, Tensor]
         else gradient
         for name, gradient in gradients.items()
     }
+
+
+def _awaited_by_nobody(value: Any) -> Any:
+    """A result; the coroutine of an async function is closed, or Python would complain of it elsewhere."""
+    if inspect.iscoroutine(value):
+        value.close()
+    return value
+
+
+def _own_of(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, bool]]:
+    """A module's parameters as they are now, and the modes of all its parts."""
+    parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
+    return parameters, {name: part.training for name, part in module.named_modules()}
+
+
+def _own_damage(before: tuple[dict, dict], after: tuple[dict, dict]) -> tuple[str, ...]:
+    """What a call has changed of the module itself, and should not have: buffers are its own to change."""
+    (had, modes), (has, modes_now) = before, after
+    same = had.keys() == has.keys() and all(_same_or_meta(tensor, has[name]) for name, tensor in had.items())
+    turned = any(modes_now.get(name, mode) != mode for name, mode in modes.items())
+    return (() if same else (OWN_WEIGHTS,)) + ((OWN_MODE,) if turned else ())
+
+
+def _same_or_meta(one: Tensor, other: Tensor) -> bool:
+    return one.device.type == "meta" or same_bits(one, other)
 
 
 def _weights_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
@@ -218,15 +242,17 @@ def _grown(before: Any, after: Any) -> bool:
 
 
 def _shared_parameters(given: tuple) -> dict[str, Tensor]:
-    """The parameters of modules that a constructor got: ("TokenEmbedding.weight", …). What is made to share them sends
-    its gradients there.
+    """The parameters of modules that a constructor got, in lists too: ("TokenEmbedding.weight", …, "Residual 2.norm").
+    What is made to share them sends its gradients there.
     """
-    modules = [value for value in given if isinstance(value, nn.Module)]
-    return {
-        f"{type(module).__name__}.{name}": parameter
-        for module in modules
-        for name, parameter in module.named_parameters()
-    }
+    modules = [leaf for value in given for _, leaf in leaves(value) if isinstance(leaf, nn.Module)]
+    shared: dict[str, Tensor] = {}
+    for index, module in enumerate(modules):
+        kind = type(module).__name__
+        earlier = sum(type(other).__name__ == kind for other in modules[:index])
+        label = f"{kind} {earlier + 1}" if earlier else kind
+        shared |= {f"{label}.{name}": parameter for name, parameter in module.named_parameters()}
+    return shared
 
 
 def _damaged(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
@@ -344,9 +370,8 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
         return form.fills[way - 3](module, weights)
     own = dict(module.named_parameters())
     turned = way == TURNED
-    if way == 0 and {name: p.shape for name, p in own.items()} == {name: w.shape for name, w in weights.items()}:
-        pairs = own
-    else:
+    pairs = _of_that_name(own, weights) if way == 0 else None
+    if pairs is None:
         pairs = _paired(list(own.values()), weights, turned)
     if pairs is None:
         return None
@@ -355,6 +380,19 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
             weight = weights[name]
             parameter.copy_(weight.t() if turned and weight.dim() == 2 else weight.reshape(parameter.shape))
     return pairs
+
+
+def _of_that_name(own: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """The parameter that has each weight's name and shape, in whatever part of the module; None when one is missing,
+    or there are others.
+    """
+    pairs = {}
+    for name, weight in weights.items():
+        fitting = [key for key in own if key == name or key.endswith(f".{name}")]
+        if len(fitting) != 1 or own[fitting[0]].shape != weight.shape:
+            return None
+        pairs[name] = own[fitting[0]]
+    return pairs if len(own) == len(pairs) else None
 
 
 def _paired(parameters: list[Tensor], weights: dict[str, Tensor], turned: bool) -> dict[str, Tensor] | None:

@@ -86,6 +86,9 @@ def _unfit(exercise: Exercise, answer: Any, cases: list[Case]) -> str | None:
     if exercise.kind == "function" and inspect.isclass(answer) and issubclass(answer, nn.Module):
         return f"A class was handed over where a function is asked for: {call}."
     forward = getattr(answer, "forward", None) if inspect.isclass(answer) else None
+    if inspect.iscoroutinefunction(forward or answer):
+        name = "forward" if forward else exercise.name
+        return f"`{name}` is an `async` function, whose call gives a coroutine and no result: write `def`."
     return unlike_signature(exercise, _signature(answer), _signature(forward), cases) or forbidden_use(exercise, answer)
 
 
@@ -117,12 +120,23 @@ def unlike_signature(
 def _unbound(
     name: str, wanted: inspect.Signature, have: inspect.Signature | None, calls: list[tuple[tuple, Any]]
 ) -> str | None:
+    if have is not None and _in_other_order(wanted, have):
+        return (
+            f"`{name}` is asked for with the parameters ({_plain(wanted)}), in this order, since it is called by it; "
+            f"yours has ({_plain(have)})."
+        )
     for arguments, keywords in calls if have is not None else ():
         try:
             have.bind(*arguments, **keywords)
         except TypeError:
             return f"`{name}` is asked for with the parameters ({_plain(wanted)}); yours has ({_plain(have)})."
     return None
+
+
+def _in_other_order(wanted: inspect.Signature, have: inspect.Signature) -> bool:
+    """Whether parameters have the names that were asked for, and two of them have changed places."""
+    shared = [name for name in have.parameters if name in wanted.parameters]
+    return shared != [name for name in wanted.parameters if name in shared]
 
 
 def _plain(signature: inspect.Signature) -> str:

@@ -9,6 +9,11 @@ def normal(generator: Generator, *shape: int, dtype: torch.dtype = torch.float32
     return (size * torch.randn(*shape, generator=generator, dtype=torch.float64)).to(dtype)
 
 
+def scattered(generator: Generator, *shape: int, size: float = 1.0) -> Tensor:
+    """The same, but not lying in memory in the order of its axes: as `transpose` leaves a tensor."""
+    return normal(generator, *shape[:-2], shape[-1], shape[-2], size=size).mT
+
+
 def attention_inputs(
     generator: Generator, batch: tuple[int, ...], target_len: int, source_len: int, d_k: int, d_v: int,
     dtype: torch.dtype = torch.float32, size: float = 1.0,

@@ -235,6 +235,7 @@ def _deaf(exercise: Exercise, call: Callable, trial: Any, position: int, seed: i
         )
         case = Case("changed", arguments, trial.case.keywords, build=trial.case.build,
                     build_keywords=trial.case.build_keywords, training=trial.case.training,
+                    own_weights=trial.case.own_weights, earlier=trial.case.earlier,
                     times=trial.case.times, changes=trial.case.changes)  # fmt: skip
         expected = run_case(exercise, exercise.reference, case, seed)
         if expected.trouble is not None or alike(expected, trial.expected):
@@ -306,6 +307,8 @@ def traits_of(case: Case) -> set[str]:
         traits.add("the inputs are float64")
     if case.gradients:
         traits.add("gradients are asked for")
+    if case.earlier:
+        traits.add("the same module has been called before, with other inputs")
     if case.build:
         traits.add("the module is in training mode" if case.training else "the module is in evaluation mode")
     return traits

@@ -41,7 +41,8 @@ def _near(got: Tensor, expected: Tensor, tolerance: float | None, noise: float =
     if not (got.is_floating_point() or expected.is_floating_point()):
         return got == expected
     tolerance = tolerance or max(TOLERANCE.get(got.dtype, 1e-6), TOLERANCE.get(expected.dtype, 1e-6))
-    got, expected = got.double(), expected.double()
+    wide = torch.complex128 if got.is_complex() or expected.is_complex() else torch.float64
+    got, expected = got.to(wide), expected.to(wide)
     finite = expected.isfinite()
     scale = expected[finite].abs().max().item() if bool(finite.any()) else 1.0
     near = (got - expected).abs() <= tolerance * scale + noise

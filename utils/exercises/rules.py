@@ -46,7 +46,7 @@ def _use(definition: Definition, forbidden: str) -> ast.expr | ast.stmt | None:
     aliases = dict(_imported_inside(definition.node))
     for node in _in_order(definition.node):
         if forbidden.startswith("."):
-            if isinstance(node, ast.Attribute) and node.attr == last:
+            if isinstance(node, ast.Attribute) and node.attr == last or _fetched_or_imported(node, last):
                 return node
             continue
         if isinstance(node, ast.Call) and _fetches(node, last):
@@ -76,6 +76,13 @@ def _fetches(call: ast.Call, name: str) -> bool:
     """getattr(…, "name"), to which reading dotted names would be blind."""
     fetched = isinstance(call.func, ast.Name) and call.func.id == "getattr"
     return fetched and any(isinstance(part, ast.Constant) and part.value == name for part in call.args)
+
+
+def _fetched_or_imported(node: ast.AST, name: str) -> bool:
+    """getattr(…, "backward") and `from torch.autograd import backward`."""
+    if isinstance(node, ast.ImportFrom):
+        return (node.module or "").partition(".")[0] == "torch" and any(alias.name == name for alias in node.names)
+    return isinstance(node, ast.Call) and _fetches(node, name)
 
 
 def _imported_inside(root: ast.stmt) -> Iterator[tuple[str, Any]]:

@@ -4,10 +4,10 @@ import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_05.references import as_convolutions
-from utils.exercises.chapter_05.words import EDGE, SHAPE
+from utils.exercises.chapter_05.words import EDGE, SCATTERED, SHAPE
 from utils.exercises.chapter_05.wrong_feed_forward import AS_CONVOLUTIONS, FEED_FORWARD
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.drawing import normal
+from utils.exercises.drawing import normal, scattered
 from utils.exercises.judging import close
 from utils.transformer import FeedForward
 
@@ -26,7 +26,11 @@ def feed_forward_cases(generator: Generator) -> list[Case]:
         Case("two others of that size", drawn(2, 3, 4), build=(4, 15)),
         Case("training mode", drawn(2, 3, 4), build=(4, 9), training=True),
         Case("as many sentences as positions as features", drawn(4, 4, 4), build=(4, 16), part=SHAPE),
-        Case("no batch axis", drawn(5, 4), build=(4, 6), part=SHAPE),
+        # d_ff is nowhere d_model, nor are two thirds of it: shapes tell the matrices of an answer apart.
+        Case("no batch axis", drawn(5, 4), build=(4, 5), part=SHAPE),
+        Case("a transposed tensor", (scattered(generator, 2, 3, 4, size=1.5),), build=(4, 9), part=SHAPE,
+             traits=(SCATTERED,)),
+        Case("called before", drawn(2, 3, 4), build=(4, 9), earlier=drawn(2, 3, 4), part=SHAPE),
         Case("sentences and heads", drawn(2, 2, 3, 4), build=(4, 9), part=SHAPE),
         Case("gradients", drawn(2, 3, 4), build=(4, 9), gradients=True),
         Case("narrower inside than outside", drawn(2, 3, 8), build=(8, 3), part=EDGE),
@@ -92,6 +96,12 @@ def _convolution_cases(generator: Generator) -> list[Case]:
         Case("as long as wide", drawn(2, 4, 4, 6), traits=("a sentence is as long as the model is wide",)),
         Case("as many sentences as positions as features", drawn(3, 3, 3, 5), part=SHAPE),
         Case("longer than wide", drawn(2, 7, 2, 3), part=SHAPE),
+        Case(
+            "a transposed tensor",
+            (scattered(generator, 2, 4, 3), *drawn(2, 4, 3, 5)[1:]),
+            part=SHAPE,
+            traits=(SCATTERED,),
+        ),
         Case("float64", drawn(2, 3, 4, 5, torch.float64)),
         Case("gradients", drawn(2, 3, 4, 5), gradients=True),
         Case("a single position", drawn(2, 1, 3, 5), part=EDGE),

@@ -1,14 +1,14 @@
 """Exercises 5.1 and 5.2: layer norm and the gradient that passes through it."""
 
 import torch
-from torch import Generator, Tensor
+from torch import Generator, Tensor, nn
 
 from utils.exercises.chapter_05.references import layer_norm_gradient
-from utils.exercises.chapter_05.words import EDGE, SHAPE
+from utils.exercises.chapter_05.words import AS_BUILT, EDGE, SCATTERED, SHAPE
 from utils.exercises.chapter_05.wrong_gradient import LAYER_NORM_GRADIENT
 from utils.exercises.chapter_05.wrong_layer_norm import LAYER_NORM
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.drawing import normal
+from utils.exercises.drawing import normal, scattered
 from utils.exercises.judging import close
 from utils.transformer import LayerNorm
 
@@ -32,10 +32,13 @@ def _norm_cases(generator: Generator) -> list[Case]:
         Case("as many sentences as positions as features", drawn(4, 4, 4), build=(4,), part=SHAPE),
         Case("sentences and heads", drawn(2, 2, 3, 5), build=(5,), part=SHAPE),
         Case("a single position, no batch", drawn(6), build=(6,), part=SHAPE),
+        Case("a transposed tensor", (scattered(generator, 2, 3, 5),), build=(5,), part=SHAPE, traits=(SCATTERED,)),
+        Case("called before", drawn(2, 3, 4), build=(4,), earlier=drawn(2, 3, 4), part=SHAPE),
         Case("float64", drawn(3, 4, dtype=torch.float64), build=(4,)),
         Case("gradients", drawn(2, 3, 5), build=(5,), gradients=True),
-        Case("as built", drawn(1, 4), build=(4,), own_weights=True, part=EDGE),
-        Case("all numbers of a position alike", (level,), build=(4,), part=EDGE, traits=("the variance is 0",)),
+        Case("as built", drawn(1, 4), build=(4,), own_weights=True, part=EDGE, traits=(AS_BUILT,)),
+        Case("all numbers of a position alike", (level,), build=(4,), part=EDGE, traits=("the variance is 0",),
+             tolerance=1e-3),  # what rounding leaves of x − mean is divided by √ε
         Case("numbers of a thousandth", (normal(generator, 2, 6, size=1e-3),), build=(6,), part=EDGE, traits=(SMALL,)),
         Case("ε = 0.1", drawn(2, 4), build=(4,), build_keywords={"epsilon": 0.1}, part=EDGE),
         Case("numbers near 300", moved(6, 8), build=(8,), part=EDGE, tolerance=1e-4,
@@ -56,6 +59,21 @@ def _one_position_changed(generator: Generator) -> list[Case]:
 def _others_stay(cases: list[Case], results: list[Tensor]) -> bool:
     before, after = (result.flatten(0, 1)[:-1] for result in results)
     return close(after, before)
+
+
+# The grader hands fills to the learner's kernel by their names, so each is a function of this module.
+def bias_first(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Tensor] | None:
+    """Fills a layer norm of other names that has its bias before its gain."""
+    parameters = list(module.parameters())
+    if [parameter.shape for parameter in parameters] != [weights["bias"].shape, weights["gain"].shape]:
+        return None
+    if {name.rpartition(".")[2] for name, _ in module.named_parameters()} == set(weights):
+        return None  # these names say which is which
+    pairs = dict(zip(("bias", "gain"), parameters, strict=True))
+    with torch.no_grad():
+        for name, parameter in pairs.items():
+            parameter.copy_(weights[name])
+    return pairs
 
 
 LAYER_NORM_MODULE = Exercise(
@@ -87,6 +105,7 @@ LAYER_NORM_MODULE = Exercise(
         "centred = x − mean; variance = `centred.square().mean(dim=-1, keepdim=True)`; then `centred / (variance + "
         "self.epsilon).sqrt() * self.gain + self.bias`.",
     ),
+    fills=(bias_first,),
     model_part="layer_norm",
 )
 

@@ -5,10 +5,10 @@ from torch import Generator, Tensor, nn
 
 from utils.exercises.chapter_05.feed_forward import EVERY_POSITION, feed_forward_cases
 from utils.exercises.chapter_05.references import RMSNorm, SwiGLU
-from utils.exercises.chapter_05.words import EDGE, SHAPE
+from utils.exercises.chapter_05.words import AS_BUILT, EDGE, SCATTERED, SHAPE
 from utils.exercises.chapter_05.wrong_since import RMS_NORM, SWIGLU
 from utils.exercises.declare import Case, Exercise
-from utils.exercises.drawing import normal
+from utils.exercises.drawing import normal, scattered
 
 # 5.6 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -23,9 +23,11 @@ def _rms_cases(generator: Generator) -> list[Case]:
         Case("two sentences of three positions", drawn(2, 3, 6), build=(6,), part=SHAPE),
         Case("as many sentences as positions as features", drawn(4, 4, 4), build=(4,), part=SHAPE),
         Case("a single position, no batch", drawn(6), build=(6,), part=SHAPE),
+        Case("a transposed tensor", (scattered(generator, 2, 3, 5),), build=(5,), part=SHAPE, traits=(SCATTERED,)),
+        Case("called before", drawn(2, 3, 4), build=(4,), earlier=drawn(2, 3, 4), part=SHAPE),
         Case("float64", drawn(3, 4, dtype=torch.float64), build=(4,)),
         Case("gradients", drawn(2, 3, 5), build=(5,), gradients=True),
-        Case("as built", drawn(1, 4), build=(4,), own_weights=True, part=EDGE),
+        Case("as built", drawn(1, 4), build=(4,), own_weights=True, part=EDGE, traits=(AS_BUILT,)),
         Case("zeros", (torch.zeros(2, 4),), build=(4,), part=EDGE, traits=("the input is 0",)),
         Case("numbers of a thousandth", (normal(generator, 2, 6, size=1e-3),), build=(6,), part=EDGE,
              traits=("the numbers are so small that ε matters",)),

@@ -106,6 +106,12 @@ FEED_FORWARD = (
         "which is the residual connection's part.",
     ),
     Misconception(
+        "dropout at the end, in training",
+        feeding(lambda n, x: F.dropout(n.outer(n.inner(x).relu()), 0.1, n.training)),
+        "In training mode your network drops from its result. Eq. 2 has no dropout: §5.4 puts it on the sub-layer's "
+        "output, which is the residual connection's part (Exercise 5.5).",
+    ),
+    Misconception(
         "widths exchanged",
         WidthsExchanged,
         "Your first layer goes from d_ff to d_model. It widens: from d_model to d_ff, and the second comes back.",

@@ -39,6 +39,12 @@ def epsilon_forgotten(x, gradient, gain, epsilon=1e-5):
     return passing_back(right_formula)(x, gradient, gain, 0.0)
 
 
+def epsilon_outside(x, gradient, gain, epsilon=1e-5):
+    centred = x - mean(x)
+    deviation = mean(centred.square()).sqrt() + epsilon
+    return right_formula(gradient * gain, centred / deviation, deviation)
+
+
 def centred_for_normalised(x, gradient, gain, epsilon=1e-5):
     centred = x - mean(x)
     deviation = (mean(centred.square()) + epsilon).sqrt()
@@ -155,6 +161,17 @@ LAYER_NORM_GRADIENT = (
         "You multiply by the deviation. h = (x − mean) / σ, so its derivative is divided by σ.",
     ),
     Misconception(
+        "divided by the variance",
+        passing_back(lambda i, n, d: (i - mean(i) - along(i, n)) / d.square()),
+        "You divide by the variance. h = (x − mean) / σ, so dh/dx carries a factor 1/σ, and σ is its root.",
+    ),
+    Misconception(
+        "ε outside the root",
+        epsilon_outside,
+        "You add ε to the standard deviation. The forward pass divides by √(variance + ε), with ε under the root, so "
+        "the way back does too.",
+    ),
+    Misconception(
         "centred for normalised",
         centred_for_normalised,
         "In the last term you use x − mean where h = (x − mean) / σ belongs.",
@@ -177,7 +194,7 @@ LAYER_NORM_GRADIENT = (
     Misconception(
         "over the batch",
         over_the_batch,
-        "Your means run over the first axis. Each position was normalised by itself, so its gradient mixes its own "
-        "features only: dim=-1, keepdim=True.",
+        "Your means run over another axis than the last. Each position was normalised by itself, so its gradient mixes "
+        "its own features only: dim=-1, keepdim=True.",
     ),
 )

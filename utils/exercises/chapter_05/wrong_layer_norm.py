@@ -41,6 +41,14 @@ def other_start(gain: float, bias: float) -> type[LayerNorm]:
     return Wrong
 
 
+def other_default(epsilon_by_default: float) -> type[LayerNorm]:
+    class Wrong(LayerNorm):
+        def __init__(self, d_model: int, epsilon: float = epsilon_by_default) -> None:
+            super().__init__(d_model, epsilon)
+
+    return Wrong
+
+
 class Learning(nn.Module):
     """Layer norm that learns what stands in `parts`, "gain" or "bias", and keeps the rest as plain tensors."""
 
@@ -147,6 +155,26 @@ LAYER_NORM = (
         "no ε",
         norming(lambda n, x: standardised(x, -1, 0.0) * n.gain + n.bias),
         "ε is missing: a position whose numbers are all equal has variance 0, and 0/0 is NaN.",
+        everywhere=True,
+    ),
+    Misconception(
+        "ε as a lower bound",
+        norming(
+            lambda n, x: (
+                (x - x.mean(-1, True)) / x.std(-1, keepdim=True, unbiased=False).clamp(min=n.epsilon) * n.gain + n.bias
+            )
+        ),
+        "You use ε as a lower bound of the standard deviation. It is added under the root: √(variance + ε).",
+    ),
+    Misconception(
+        "ε is 1e-6 by default",
+        other_default(1e-6),
+        "Your ε is 1e-6 when nothing is said. Asked for is 1e-5, `epsilon=1e-5`.",
+    ),
+    Misconception(
+        "ε is 1e-3 by default",
+        other_default(1e-3),
+        "Your ε is 1e-3 when nothing is said. Asked for is 1e-5, `epsilon=1e-5`.",
     ),
     Misconception(
         "ε not from the constructor",
@@ -203,6 +231,11 @@ LAYER_NORM = (
         "gain starts at zero",
         other_start(0.0, 0.0),
         "Your gain starts at 0, so a new layer norm gives nothing but zeros, and no gradient passes. It starts at 1.",
+    ),
+    Misconception(
+        "bias starts at one",
+        other_start(1.0, 1.0),
+        "Your bias starts at 1. It starts at 0, so that a new layer norm gives the normalised numbers.",
     ),
     Misconception(
         "mean of squares less square of the mean",

@@ -28,6 +28,11 @@ class WithBias(RMSNorm):
         self.bias = nn.Parameter(torch.zeros(d_model))
 
 
+class SmallByDefault(RMSNorm):
+    def __init__(self, d_model: int, epsilon: float = 1e-6) -> None:
+        super().__init__(d_model, epsilon)
+
+
 def root_mean_square(x: Tensor, epsilon: float, dim=-1) -> Tensor:
     return (x.square().mean(dim=dim, keepdim=True) + epsilon).sqrt()
 
@@ -64,6 +69,17 @@ RMS_NORM = (
         "no ε",
         scaling(lambda n, x: x / root_mean_square(x, 0.0) * n.gain),
         "ε is missing: a position of zeros gives 0/0, which is NaN.",
+        everywhere=True,
+    ),
+    Misconception(
+        "ε is 1e-6 by default",
+        SmallByDefault,
+        "Your ε is 1e-6 when nothing is said. Asked for is 1e-5, `epsilon=1e-5`.",
+    ),
+    Misconception(
+        "ε as a lower bound",
+        scaling(lambda n, x: x / root_mean_square(x, 0.0).clamp(min=n.epsilon) * n.gain),
+        "You use ε as a lower bound of the root. It is added under it: √(mean of x² + ε).",
     ),
     Misconception(
         "ε not from the constructor",
@@ -89,7 +105,8 @@ RMS_NORM = (
     Misconception(
         "over the batch",
         scaling(lambda n, x: x / root_mean_square(x, n.epsilon, 0) * n.gain),
-        "You average over the first axis, and so mix sentences. Each position has its own root mean square: dim=-1.",
+        "You average over another axis than the last, and so mix positions or sentences. Each position has its own "
+        "root mean square: dim=-1.",
     ),
     Misconception(
         "a bias too",

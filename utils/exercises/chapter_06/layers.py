@@ -17,6 +17,10 @@ UNREGISTERED = (
     "Not all parameters of the parts you were given are among your layer's `parameters()`: an optimiser would never "
     "see them. Keep modules as attributes, and a list of modules in `nn.ModuleList`."
 )
+MORE = (
+    "Your layer has parameters beside those of the parts it is given. It has none of its own: norms and projections "
+    "are in the parts."
+)
 
 
 def _case(name: str, build: tuple, *arguments, **options) -> Case:
@@ -28,11 +32,19 @@ def _padding(lengths: list[int], longest: int) -> Tensor:
     return (torch.arange(longest) < torch.tensor(lengths)[:, None])[:, None, None]
 
 
+def _held(case: Case) -> int:
+    """How many numbers the parts hold that a layer is built from."""
+    parts = [part for piece in case.build for part in (piece if isinstance(piece, list) else [piece])]
+    return sum(parameter.numel() for part in parts for parameter in part.parameters())
+
+
 def _all_registered(cases: list[Case], results: list) -> bool:
     """Whether as many numbers are registered as the parts hold; in which order, is the answer's own business."""
-    parts = [part for piece in cases[0].build for part in (piece if isinstance(piece, list) else [piece])]
-    held = sum(parameter.numel() for part in parts for parameter in part.parameters())
-    return sum(parameter.numel() for parameter in results[0]) == held
+    return sum(parameter.numel() for parameter in results[0]) >= _held(cases[0])
+
+
+def _nothing_else(cases: list[Case], results: list) -> bool:
+    return sum(parameter.numel() for parameter in results[0]) <= _held(cases[0])
 
 
 # 6.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -61,6 +73,8 @@ def _encoder_cases(generator: Generator) -> list[Case]:
               traits=(PRE,)),
         _case("float64", double, normal(generator, 1, 3, 8, dtype=torch.float64), traits=(PRE,)),
         _case("gradients", pre, normal(generator, 2, 3, 8), gradients=True, traits=(PRE,)),
+        _case("called before", pre, normal(generator, 2, 3, 8), some_allowed(generator, 2, 1, 3, 3), part=MASK,
+              earlier=(normal(generator, 2, 3, 8), some_allowed(generator, 2, 1, 3, 3)), traits=(PRE,)),
         _case("one token", post, normal(generator, 2, 1, 8), part=EDGE),
         _case("a sentence that nobody may look at", post, normal(generator, 2, 3, 8), nobody, part=EDGE),
         _case("an attention that gives no weights", layer_pieces(generator, attention=FusedMultiHeadAttention),
@@ -94,6 +108,7 @@ ENCODER = Exercise(
     cases=_encoder_cases,
     properties=(
         Property("every part is registered", _encoder_parameters, _all_registered, UNREGISTERED),
+        Property("nothing beside the parts", _encoder_parameters, _nothing_else, MORE),
         Property(
             "permute the input and the output permutes",
             _permuted,
@@ -150,6 +165,9 @@ def _decoder_cases(generator: Generator) -> list[Case]:
               *drawn(2, 3, 3), causal(3), _padding([3, 1], 3), part=MASK, training=True, traits=(PRE,)),
         _case("float64", double, *drawn(1, 3, 2, dtype=torch.float64), causal(3), **other),
         _case("gradients", pre, *drawn(1, 2, 3), causal(2), gradients=True, traits=(LENGTHS_DIFFER, PRE)),
+        _case("called before", pre, *drawn(2, 4, 3), some_allowed(generator, 2, 1, 4, 4), _padding([3, 2], 3),
+              earlier=(*drawn(2, 4, 3), some_allowed(generator, 2, 1, 4, 4), _padding([2, 3], 3)), part=MASK,
+              traits=(LENGTHS_DIFFER, PRE)),
         _case("one token in the target", post, *drawn(2, 1, 3), causal(1), part=EDGE, **other),
         _case("one token in the source", post, *drawn(2, 3, 1), causal(3), part=EDGE, **other),
         _case("a source that nobody may look at", post, *drawn(2, 3, 4), causal(3), _padding([4, 0], 4), part=EDGE,
@@ -190,6 +208,7 @@ DECODER = Exercise(
     cases=_decoder_cases,
     properties=(
         Property("every part is registered", _decoder_parameters, _all_registered, UNREGISTERED),
+        Property("nothing beside the parts", _decoder_parameters, _nothing_else, MORE),
         Property(
             "the future does not leak",
             _another_future,

@@ -13,6 +13,8 @@ from utils.transformer.masks import PADDING
 
 VOCABULARY = 9
 SMALL = "one logit moves, by less than 1e-3"
+LITTLE = "every logit moves, by less than 4e-3"
+PARTING = "one logit rises as much as another falls"
 
 
 def _leak_cases(generator: Generator) -> list[Case]:
@@ -39,6 +41,10 @@ def _leak_cases(generator: Generator) -> list[Case]:
         case("the first position sees all", "first", 3),
         case("no mask in training mode", "training", 2, dropout=0.2),
         case("no mask in evaluation mode", "evaluation", 2, training=True, dropout=0.2),
+        case("no mask in training mode, and found in it", "training", 2, training=True, dropout=0.2),
+        case("every position sees the next but one", "next but one", 2),
+        case("every logit rises a little", "every logit rises", 2, target=signals, part=EDGE, traits=(LITTLE,)),
+        case("one logit rises as another falls", "two logits part", 2, target=signals, part=EDGE, traits=(PARTING,)),
         case("the mean over all positions comes off", "mean", 3),
         case("sentences of the batch see each other", "batch", 2),
         case("only the last sentence sees its future", "last sentence", 2),

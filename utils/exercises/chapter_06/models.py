@@ -10,6 +10,7 @@ LEAKS = (
     "nothing", "everything", "next", "last", "first", "training", "evaluation",  # by the mask
     "mean", "batch", "length", "little", "rounding",  # by other ways
     "last sentence", "from the last sentence", "one logit falls", "one logit rises",  # where few would look
+    "two logits part", "every logit rises", "next but one",
 )  # fmt: skip
 
 
@@ -31,10 +32,13 @@ class Suspect(nn.Module):
         hidden = embedded + (seen / seen.sum(dim=1, keepdim=True)) @ embedded
         hidden = self._leaked(hidden, embedded, target) + self.table[source].mean(dim=1, keepdim=True)
         logits = self.dropout(hidden.tanh()) @ self.table.t()
+        share = 1.2e-3 * (target == SIGNAL).float().mean(dim=1, keepdim=True)  # (batch, 1)
         if self.leak.startswith("one logit"):
-            share = 1.2e-3 * (target == SIGNAL).float().mean(dim=1, keepdim=True)  # (batch, 1)
             logits[..., -1] = logits[..., -1] + (share if self.leak.endswith("falls") else -share)
-        return logits
+        if self.leak == "two logits part":
+            logits[..., -1] = logits[..., -1] + share
+            logits[..., -2] = logits[..., -2] - share
+        return logits - 3 * share[..., None] if self.leak == "every logit rises" else logits
 
     def _visible(self, length: int) -> Tensor:
         """bool (length, length): which positions, in columns, a position averages."""
@@ -43,6 +47,8 @@ class Suspect(nn.Module):
         if forgotten.get(self.leak, False):
             return every
         seen = every.tril(1 if self.leak == "next" else 0)
+        if self.leak == "next but one":
+            seen = seen | (every.triu(2) & every.tril(2))
         if self.leak == "last":
             seen[:, -1] = True
         if self.leak == "first":

@@ -62,7 +62,33 @@ COUNTING = (
     Misconception(
         "two layer norms in the decoder",
         counted(lambda v, n, d, f, bias: -n * 2 * d),
-        "A decoder layer has three sub-layers, each with a layer norm of its own: you count two.",
+        "You count 2 · d_model too few for each encoder layer with its decoder layer. Either a layer norm is missing: "
+        "a decoder layer has three sub-layers, each with a norm of its own. Or b_2 is: a feed-forward network has two "
+        "biases, and b_2 has d_model numbers.",
+    ),
+    Misconception(
+        "feed-forward without b_1",
+        counted(lambda v, n, d, f, bias: -n * 2 * f),
+        "The inner bias of the feed-forward networks is missing: b_1 has d_ff numbers (Eq. 2).",
+    ),
+    Misconception(
+        "decoder layers like encoder layers",
+        counted(lambda v, n, d, f, bias: -n * (attention(d, bias) + 2 * d)),
+        "You count decoder layers as if they were encoder layers. Each has a second attention, the one to the source, "
+        "and a third layer norm.",
+    ),
+    Misconception(
+        "three biases in an attention",
+        counted(lambda v, n, d, f, bias: -3 * n * d * bias),
+        "You count three biases for each attention. There are four projections, that of the output among them, and "
+        "with `bias` each has one.",
+    ),
+    Misconception(
+        "no biases by default",
+        lambda vocab_size, layers, d_model, d_ff, bias=False: transformer_parameters(
+            vocab_size, layers, d_model, d_ff, bias
+        ),
+        "When nothing is said of `bias` you count none. Its default is True: `bias=True`.",
     ),
     Misconception(
         "final norms",
@@ -92,6 +118,7 @@ COUNTING = (
         "one layer",
         lambda vocab_size, layers, d_model, d_ff, bias=True: transformer_parameters(vocab_size, 1, d_model, d_ff, bias),
         "You count one layer a side. There are `layers` of them in the encoder and as many in the decoder.",
+        everywhere=True,
     ),
     Misconception(
         "encoder alone",
@@ -136,6 +163,12 @@ def target_free(mask, family, source_len, target_len):
     return mask
 
 
+def blocks_apart(mask, family, source_len, target_len):
+    if family == "encoder-only":
+        mask[:source_len, source_len:] = False
+    return mask
+
+
 FAMILY_MASK = (
     Misconception(
         "causal source",
@@ -144,6 +177,7 @@ FAMILY_MASK = (
         ),
         "Your encoder–decoder looks only backwards inside of the source: that is a decoder-only model. An encoder sees "
         "its whole sentence, so the upper left block is all True.",
+        everywhere=True,
     ),
     Misconception(
         "source sees the target",
@@ -176,6 +210,7 @@ FAMILY_MASK = (
         "lengths exchanged",
         lambda family, source_len, target_len: family_mask(family, target_len, source_len),
         "You treat the first target_len positions as the source. The source comes first, and it has source_len.",
+        everywhere=True,
     ),
     Misconception(
         "every family alike",
@@ -206,6 +241,28 @@ FAMILY_MASK = (
         lambda family, source_len, target_len: family_mask(family, source_len, target_len)[source_len:],
         "You give the rows of the target only. The source's positions are queries too, in the encoder's "
         "self-attention.",
+    ),
+    Misconception(
+        "encoder-only without the target",
+        lambda family, source_len, target_len: family_mask(
+            family, source_len, 0 if family == "encoder-only" else target_len
+        ),
+        "Your encoder-only mask covers the source alone. For each family source and target stand in one sequence, of "
+        "source_len + target_len.",
+    ),
+    Misconception(
+        "decoder-only without the source",
+        lambda family, source_len, target_len: family_mask(
+            family, 0 if family == "decoder-only" else source_len, target_len
+        ),
+        "Your decoder-only mask covers the target alone. For each family source and target stand in one sequence, of "
+        "source_len + target_len.",
+    ),
+    Misconception(
+        "encoder-only in blocks",
+        masked(blocks_apart),
+        "In your encoder-only mask the source does not see the target. With an encoder alone everyone sees everyone: "
+        "all True.",
     ),
     Misconception(
         "ones and zeros",

@@ -12,6 +12,7 @@ from utils.exercises.chapter_06.wrong_encoder import (
 )
 from utils.exercises.declare import Misconception
 from utils.transformer.layers import DecoderLayer
+from utils.transformer.masks import causal_mask
 
 
 def decoder_with(forward):
@@ -157,6 +158,17 @@ def decode(layer, x, memory, target_mask=None, source_mask=None):
     return DecoderLayer.forward(layer, x, memory, target_mask, source_mask)
 
 
+def inverted(mask):
+    """True for False."""
+    return None if mask is None else ~mask
+
+
+EXCHANGED = (
+    "Two of your residuals are exchanged. They come in the order of the sub-layers: `residuals[0]` for self-attention, "
+    "1 for the attention to the source, 2 for the feed-forward network. At initialisation all layer norms are alike, "
+    "so this shows only after training."
+)
+
 DECODER_LAYER = (
     Misconception("results for functions", decoder_with(results_for_functions), RESULT),
     Misconception("attention for a function", decoder_with(attention_for_a_function), ATTENTION_ITSELF),
@@ -190,6 +202,33 @@ DECODER_LAYER = (
         decoder_with(lambda layer, x, memory, target, source: decode(layer, x, memory, source, target)),
         "Your masks are exchanged: `target_mask` belongs to the self-attention, whose keys are the target, and "
         "`source_mask` to the attention whose keys are the memory.",
+        everywhere=True,
+    ),
+    Misconception(
+        "target mask inverted",
+        decoder_with(lambda layer, x, memory, target, source: decode(layer, x, memory, inverted(target), source)),
+        "You turn the target's mask round. True = may be attended to, in your attention as in what you are given: hand "
+        "it on as it is.",
+    ),
+    Misconception(
+        "source mask inverted",
+        decoder_with(lambda layer, x, memory, target, source: decode(layer, x, memory, target, inverted(source))),
+        "You turn the source's mask round. True = may be attended to, in your attention as in what you are given: hand "
+        "it on as it is.",
+    ),
+    Misconception(
+        "both masks inverted",
+        decoder_with(
+            lambda layer, x, memory, target, source: decode(layer, x, memory, inverted(target), inverted(source))
+        ),
+        "You turn the masks round. True = may be attended to, in your attentions as in what you are given: hand them "
+        "on as they are.",
+    ),
+    Misconception(
+        "a causal mask of its own",
+        decoder_with(lambda layer, x, memory, _, source: decode(layer, x, memory, causal_mask(x.size(1)), source)),
+        "Your self-attention hides the future where no mask is given, or another one. Which mask there is, your caller "
+        "says: hand `target_mask` on as it is, None included.",
     ),
     Misconception(
         "target mask for both",
@@ -208,6 +247,7 @@ DECODER_LAYER = (
         crossing(lambda layer, y, memory, mask: layer.cross_attention(y, y, y, mask)),
         "Your second attention looks at the target once more, with the source's mask: the memory plays no part. "
         "Queries come from the decoder, keys and values from the memory.",
+        everywhere=True,
     ),
     Misconception(
         "keys from the target",
@@ -271,13 +311,15 @@ DECODER_LAYER = (
     Misconception(
         "source left out",
         in_order(0, 2),
-        "Your layer never looks at the memory: that is an encoder layer. Between self-attention and feed-forward "
-        "stands the attention to the source.",
+        "Nothing of the memory arrives in your output: that is an encoder layer. Between self-attention and "
+        "feed-forward stands the attention to the source, and its result goes on to the feed-forward network.",
     ),
     Misconception(
         "one residual for all",
         with_residuals(0, 0, 0),
         "You use `residuals[0]` three times. Each sub-layer has a layer norm of its own: 0, 1 and 2, in their order.",
     ),
+    Misconception("residuals 0, 2, 1", with_residuals(0, 2, 1), EXCHANGED),
+    Misconception("residuals 1, 0, 2", with_residuals(1, 0, 2), EXCHANGED),
     Misconception("plain list", PlainListDecoder, PLAIN_LIST),
 )

@@ -122,6 +122,12 @@ SHIFT_RIGHT = (
         "You put padding (0) in front. The decoder needs a token that says that a sentence begins: BEGIN, which is 2.",
     ),
     Misconception(
+        "END not wanted",
+        lambda target: (shift_right(target)[0], without_end(target)),
+        "You take END out of what is wanted. It is to be predicted too, or the model never learns to stop; what is "
+        "wanted is the target as it is, and only the input has no END.",
+    ),
+    Misconception(
         "wrong order",
         lambda target: shift_right(target)[::-1],
         "Both tensors are right, in the wrong order: what the decoder reads comes first, what it is to say second.",
