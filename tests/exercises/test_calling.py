@@ -1,5 +1,7 @@
 """What a call of an answer is looked at for, beyond its result: damaged lists, shared parameters, kept attributes."""
 
+import numpy as np
+import pytest
 import torch
 from torch import nn
 
@@ -147,3 +149,88 @@ def test_a_module_may_be_trained_and_is_compared_after_several_calls(made):
     value = run_case(exercise, descend, case, 0).value
     assert len(value[0]) == 3 and set(value[1]) == {"model.weight"}
     assert torch.equal(case.arguments[0].weight, cases(torch.Generator().manual_seed(0))[1].arguments[0].weight)
+
+
+class Scaled(nn.Module):
+    """Right: x times the scale, which starts at 1."""
+
+    def __init__(self, width):
+        super().__init__()
+        self.scale = nn.Parameter(torch.ones(width))
+
+    def forward(self, x):
+        return x * self.scale
+
+
+class KeepsTheFirst(Scaled):
+    kept = None
+
+    def forward(self, x):
+        self.kept = x if self.kept is None else self.kept
+        return super().forward(self.kept)
+
+
+class Shrinks(Scaled):
+    def forward(self, x):
+        found = x * self.scale.detach().clone()
+        self.scale.data.mul_(0.5)
+        return found
+
+
+class Grows(Scaled):
+    def forward(self, x):
+        self.part = nn.Linear(2, 2)
+        return super().forward(x)
+
+
+class Evaluates(Scaled):
+    def forward(self, x):
+        return super().forward(x) if self.eval() else x
+
+
+class Later(Scaled):
+    async def forward(self, x):
+        return x
+
+
+def scaled_cases(generator):
+    x, y = normal(generator, 2, 3), normal(generator, 2, 3)
+    return [
+        Case("in training mode", (x,), build=(3,), training=True),
+        Case("in evaluation mode", (x,), build=(3,)),
+        Case("called before", (x,), build=(3,), before=(y,)),
+    ]
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (KeepsTheFirst, "the same module has been called before"),
+        (Shrinks, "other parameters than before"),
+        (Grows, "other parameters than before"),
+        (Evaluates, "changes its own mode"),
+        (Later, "an `async` function"),
+    ],
+)
+def test_a_call_leaves_the_module_as_it_was(made_module, recwarn, answer, words):
+    exercise = made_module(Scaled, scaled_cases)
+    assert examine(exercise, Scaled).passed
+    report = examine(exercise, answer)
+    assert not report.passed and words in f"{report.message} {report.explanation}", report
+    assert not list(recwarn)
+
+
+def test_numbers_of_numpy_are_numbers(made):
+    exercise = made(lambda x: (x.numel(), True), cases=lambda g: [Case("a", (normal(g, 3),))], returns=())
+    assert examine(exercise, lambda x: (np.int64(x.numel()), np.bool_(True))).passed
+    assert not examine(exercise, lambda x: (np.int64(x.numel() + 1), np.bool_(True))).passed
+    assert "asked for is an int" in examine(exercise, lambda x: (complex(x.numel()), True)).message
+
+
+def test_parameters_that_have_changed_places_are_told(made):
+    def halved(x, y):
+        return x / y
+
+    exercise = made(halved, cases=lambda g: [Case("a", (normal(g, 3), 2 + normal(g, 3).abs()))])
+    assert examine(exercise, lambda x, y, z=0: x / y).passed and examine(exercise, lambda a, b: a / b).passed
+    assert "in this order" in examine(exercise, lambda y, x: y / x).message

@@ -188,6 +188,7 @@ WRONG_5_7 = {
     "two thirds of 4 d_model": (wide(lambda d, f: 8 * d // 3), "parameters"),
     "to a multiple of 8": (wide(lambda d, f: 8 * ((2 * f // 3 + 7) // 8)), "parameters"),
     "rounded": (wide(lambda d, f: round(2 * f / 3)), "parameters"),
+    "0.667 d_ff": (wide(lambda d, f: int(0.667 * f)), "d_ff is large"),
     "a third": (wide(lambda d, f: f // 3), "parameters"),
     "three halves": (wide(lambda d, f: 3 * f // 2), "parameters"),
     "outer shared": (SharedOuter, "parameters"),

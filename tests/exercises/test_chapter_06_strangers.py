@@ -87,6 +87,10 @@ class Restless(Encoder):
 
 
 WRONG_6_1 = {
+    "first head's mask": (
+        changed(Encoder, look=lambda s, y, m: Encoder.look(s, y, m if m is None else m[:, :1])),
+        "each head has a mask",
+    ),
     "mask kept": (FirstMaskKept, "the same module has been called before, with other"),
     "residuals copied": (CopiedResiduals, "gradients are asked for"),
     "attention copied": (CopiedAttention, "gradient"),

@@ -114,6 +114,14 @@ def two_residuals(self, x, memory, target_mask=None, source_mask=None):
 
 
 WRONG_6_2 = {
+    "first head's masks": (
+        changed(
+            Decoder,
+            back=lambda s, y, m: Decoder.back(s, y, m if m is None else m[:, :1]),
+            across=lambda s, y, memory, m: Decoder.across(s, y, memory, m if m is None else m[:, :1]),
+        ),
+        "each head has a mask",
+    ),
     "memory kept": (MemoryKept, "the same module has been called before, with other"),
     "mask kept": (CausalKept, "the same module has been called before, with other"),
     "self-attention copied": (CopiedSelfAttention, "gradient"),
@@ -235,7 +243,7 @@ class Sentences(Decoder):
 
 class Wide(Decoder):
     def back(self, y, mask):
-        return super().back(y, None if mask is None else mask.expand(len(y), 1, y.size(1), y.size(1)))
+        return super().back(y, None if mask is None else mask.expand(len(y), -1, y.size(1), y.size(1)))
 
 
 class Keyed(nn.Module):

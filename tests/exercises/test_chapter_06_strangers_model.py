@@ -73,6 +73,10 @@ def wanted_shortened(target):
 
 
 WRONG_6_3 = {
+    "unknown words taken out": (
+        lambda t: (lambda r: (r.masked_fill(r <= END, PADDING).index_fill(1, torch.tensor([0]), BEGIN), t))(begun(t)),
+        "unknown words",
+    ),
     "END of the first sentence": (first_end_only, "some sentence of the batch is shorter than the longest"),
     "END in the last column only": (last_token_of_all, "Right for the longest sentence of the batch"),
     "one too short": (by_lengths_off, None),
@@ -246,6 +250,10 @@ class InEvaluation(Model):
 
 
 WRONG_6_4 = {
+    "unknown words hidden": (
+        changed(Model, masks=lambda s, source, target: ((source > 1)[:, None, None], causal_mask(target.size(1)))),
+        "unknown words",
+    ),
     "causal mask kept": (CausalMaskKept, "the same module has been called before, with other"),
     "memory kept": (MemoryKept, "the same module has been called before, with other"),
     "mask of four": (MaskOfEight, None),

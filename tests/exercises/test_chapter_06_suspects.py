@@ -99,6 +99,19 @@ def test_one_logit_moves_in_the_direction_of_its_name():
         assert moved[..., :-1].abs().max() < 1e-6
 
 
+def test_small_leaks_of_several_logits():
+    signals = torch.full((SENTENCES, LENGTH), SIGNAL)
+    part = difference(suspect("two logits part"), other_words(), signals)[:, : POSITION + 1]
+    assert part.sum().abs() < 1e-4 < part[..., -1].abs().min() and part[..., :-2].abs().max() < 1e-6
+    rises = difference(suspect("every logit rises"), other_words(), signals)[:, : POSITION + 1]
+    assert (rises > 1e-3).all() and (rises < 4e-3).all()
+
+
+def test_the_next_but_one_is_seen_and_nothing_else():
+    seen = places(suspect("next but one"), other_words(columns=slice(4, 5)))
+    assert seen == {(sentence, 2) for sentence in range(SENTENCES)}
+
+
 @pytest.mark.parametrize("leak", BY_WORDS)
 def test_every_leak_is_seen_by_other_words_in_the_whole_future(leak):
     target = torch.full((SENTENCES, LENGTH), SIGNAL) if leak.startswith("one logit") else None

@@ -2,6 +2,7 @@
 
 import copy
 import inspect
+import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
@@ -156,7 +157,7 @@ def _called(
             call(*arguments, **keywords)
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
     random_state, hooks = torch.get_rng_state(), _hooks_everywhere()
-    results = [_awaited_by_nobody(call(*arguments, **keywords)) for _ in range(case.times)]
+    results = [_python_numbers(_awaited_by_nobody(call(*arguments, **keywords))) for _ in range(case.times)]
     value = results[0] if case.times == 1 else results
     if case.changes:
         value = value, _weights_of({name: names[name] for name in case.changes})
@@ -199,6 +200,21 @@ def _awaited_by_nobody(value: Any) -> Any:
     if inspect.iscoroutine(value):
         value.close()
     return value
+
+
+def _python_numbers(value: Any) -> Any:
+    """The value with NumPy's numbers and truth values in it as Python's own, which is all that can be sent to a grader;
+    arrays stay.
+    """
+    numpy = sys.modules.get("numpy")
+    if numpy is None or not any(isinstance(leaf, numpy.generic) for _, leaf in leaves(value)):
+        return value
+    if isinstance(value, numpy.generic):
+        return value.item()
+    if isinstance(value, Mapping):
+        return {key: _python_numbers(part) for key, part in value.items()}
+    parts = [_python_numbers(part) for part in value]
+    return parts if isinstance(value, list) else tuple(parts)
 
 
 def _own_of(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, bool]]:

@@ -123,7 +123,7 @@ def _tensor(described: dict[str, Any]) -> Any:
     name, shape, device = described["dtype"], described["shape"], described["device"]
     _require(isinstance(shape, list) and len(shape) <= 32 and all(type(n) is int and 0 <= n < 2**40 for n in shape))
     if device == "unusual" or name not in KNOWN:
-        return _stranger("a Tensor of an unusual kind", "torch", "Tensor")
+        return _stranger("a Tensor of an unusual kind", "torch", "UnusualTensor")
     dtype = getattr(torch, name)
     if device != "cpu":
         _require(device == "meta")

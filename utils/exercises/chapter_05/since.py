@@ -63,7 +63,8 @@ RMS_NORM_MODULE = Exercise(
 def _swiglu_cases(generator: Generator) -> list[Case]:
     rounded = Case("d_ff no multiple of 3", (normal(generator, 2, 3, 4),), build=(4, 11), part=EDGE,
                    traits=("d_ff leaves 2 when divided by 3",))  # fmt: skip
-    return [*feed_forward_cases(generator), rounded]
+    wide = Case("d_ff = 1000", (normal(generator, 2, 3),), build=(3, 1000), part=EDGE, traits=("d_ff is large",))
+    return [*feed_forward_cases(generator), rounded, wide]
 
 
 GATE, INNER, OUTER = "gate.weight", "inner.weight", "outer.weight"

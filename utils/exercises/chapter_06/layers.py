@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_06.pieces import layer_pieces
-from utils.exercises.chapter_06.words import EDGE, LENGTHS_DIFFER, MASK, PRE
+from utils.exercises.chapter_06.words import EACH_HEAD, EDGE, LENGTHS_DIFFER, MASK, PRE
 from utils.exercises.chapter_06.wrong_decoder import DECODER_LAYER
 from utils.exercises.chapter_06.wrong_encoder import ENCODER_LAYER
 from utils.exercises.declare import Case, Exercise, Property
@@ -66,6 +66,8 @@ def _encoder_cases(generator: Generator) -> list[Case]:
         _case("pre-norm, a mask for each sentence", pre, normal(generator, 2, 3, 8, size=2.0),
               some_allowed(generator, 2, 1, 3, 3), part=MASK, traits=(PRE,)),
         _case("causal", post, normal(generator, 1, 4, 8), lower_triangle(4)[None, None], part=MASK),
+        _case("a mask for each head", post, normal(generator, 2, 3, 8), some_allowed(generator, 2, 2, 3, 3), part=MASK,
+              traits=(EACH_HEAD,)),
         _case("training mode, padding", layer_pieces(generator, halving=True), normal(generator, 2, 4, 8),
               _padding([2, 4], 4), part=MASK, training=True),
         _case("training mode, pre-norm, causal", layer_pieces(generator, norm="pre", halving=True),
@@ -159,6 +161,8 @@ def _decoder_cases(generator: Generator) -> list[Case]:
               traits=(LENGTHS_DIFFER, PRE)),
         _case("padding in the source alone", post, *drawn(2, 3, 4), None, _padding([3, 4], 4), part=MASK, **other),
         _case("a target mask of another kind", post, *drawn(2, 3, 3), some_allowed(generator, 2, 1, 3, 3), part=MASK),
+        _case("masks for each head", post, *drawn(2, 3, 3), some_allowed(generator, 2, 2, 3, 3),
+              some_allowed(generator, 2, 2, 3, 3), part=MASK, traits=(EACH_HEAD,)),
         _case("training mode, both masks", layer_pieces(generator, 2, halving=True), *drawn(2, 3, 4), causal(3),
               _padding([2, 4], 4), part=MASK, training=True, **other),
         _case("training mode, pre-norm, both masks", layer_pieces(generator, 2, norm="pre", halving=True),

@@ -9,9 +9,10 @@ from utils.exercises.chapter_06.words import EDGE, LENGTHS_DIFFER, MASK
 from utils.exercises.chapter_06.wrong_model import SHIFT_RIGHT, WHOLE_MODEL
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.judging import close
-from utils.transformer.masks import END, PADDING
+from utils.transformer.masks import BEGIN, END, PADDING, UNKNOWN
 
 SHORTER = "some sentence of the batch is shorter than the longest"
+HAS_UNKNOWN = "there are unknown words, whose id is 1"
 
 # 6.3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -32,6 +33,11 @@ def _shift_cases(generator: Generator) -> list[Case]:
         Case("END alone", (torch.tensor([[END]]),), part=EDGE),
         Case("columns of padding", (torch.nn.functional.pad(drawn([3, 2]), (0, 2)),), part=EDGE, traits=(SHORTER,)),
         Case("sentences cut off before END", (cut_off,), part=EDGE),
+        Case(
+            "unknown words",
+            (torch.tensor([[7, UNKNOWN, 9, END], [UNKNOWN, END, PADDING, PADDING]]),),
+            traits=(SHORTER, HAS_UNKNOWN),
+        ),
         Case("int32", (drawn([3, 2]).int(),), part=EDGE, traits=(SHORTER, "ids are int32")),
     ]
 
@@ -98,6 +104,9 @@ def _model_cases(generator: Generator) -> list[Case]:
         _case("a shorter source", pieces, source(3), target(5), traits=(LENGTHS_DIFFER,)),
         _case("other sizes", wide, source(3, 3), target(4, 4), traits=(LENGTHS_DIFFER,)),
         _case("padding in the source", pieces, source(5, 2), target(5, 5), part=MASK),
+        _case("unknown words, padding", pieces, torch.tensor([[5, UNKNOWN, 7, END], [UNKNOWN, 6, END, PADDING]]),
+              torch.tensor([[BEGIN, 8, UNKNOWN], [BEGIN, UNKNOWN, 9]]), part=MASK,
+              traits=(LENGTHS_DIFFER, HAS_UNKNOWN)),
         _case("padding, a shorter target", pieces, source(4, 2), target(3, 3), part=MASK, traits=(LENGTHS_DIFFER,)),
         _case("training mode", pieces, source(4), target(4), training=True),
         _case("training mode, padding", pieces, source(2, 4), target(3, 3), part=MASK, training=True,

@@ -92,10 +92,10 @@ class Packer:
 
     def tensor(self, value: Tensor) -> list:
         """An ordinary tensor with its bytes; of any other only what it is."""
-        plain = value.detach().as_subclass(Tensor)
-        description = {"dtype": dtype_name(plain.dtype), "shape": list(plain.shape)[:32], "device": plain.device.type}
-        if plain.layout != torch.strided or plain.is_quantized:
+        description = {"dtype": dtype_name(value.dtype), "shape": list(value.shape)[:32], "device": value.device.type}
+        if value.layout != torch.strided or value.is_quantized:
             return ["tensor", {**description, "device": "unusual"}]
+        plain = value.detach().as_subclass(Tensor)
         if plain.device.type != "cpu":
             return ["tensor", description]
         self.left -= plain.numel() * plain.element_size()
