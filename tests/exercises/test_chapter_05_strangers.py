@@ -125,7 +125,23 @@ def through_numpy(self, x):
     return torch.from_numpy(found) * self.gain + self.bias
 
 
+def into_a_buffer(self, x):
+    """Writes each result into the tensor of the one before."""
+    found = Norm.forward(self, x)
+    if getattr(self, "out", None) is None or self.out.shape != x.shape or self.out.dtype != x.dtype:
+        self.out = found
+        return found
+    self.out = self.out.detach().copy_(found)
+    return self.out
+
+
 WRONG_5_1 = {
+    "result in a buffer": (forward(into_a_buffer), "changes what the first has returned"),
+    "gain without its sign": (forward(lambda s, x: s.standard(x) * s.gain.abs() + s.bias), None),
+    "ε where 0/0 was": (
+        standard(lambda s, x: ((x - x.mean(-1, True)) / x.std(-1, unbiased=False, keepdim=True)).nan_to_num(0)),
+        "your ε plays no part",
+    ),
     "ε called eps": (EpsilonOfPyTorchsName, "epsilon"),
     "ε of another default": (OtherDefault, "Your ε is 1e-6 when nothing is said"),
     "ε of a thousandth by default": (LargeDefault, "Your ε is 1e-3 when nothing is said"),
@@ -162,7 +178,7 @@ WRONG_5_1 = {
     ),
     "deviation clamped": (
         standard(lambda s, x: (x - x.mean(-1, True)) / x.std(-1, unbiased=False, keepdim=True).clamp(min=s.epsilon)),
-        "You use ε as a lower bound of the standard deviation",
+        "your ε plays no part",
     ),
     "variance around 0": (
         standard(lambda s, x: (x - x.mean(-1, True)) / (x.square().mean(-1, True) + s.epsilon).sqrt()),

@@ -128,7 +128,15 @@ def gradient_of_the_future(model, source, target, position):
 
 
 WRONG_6_5 = {
-    "another future drawn, words only": (told(others=random_future), "You replace the future by other words only"),
+    "later positions too": (
+        lambda model, source, target, position: any(
+            leaks(model, source, target, place) for place in range(position, target.size(1))
+        ),
+        None,
+    ),
+    "several sentences only": (lambda model, *rest: len(rest[1]) > 1 and leaks(model, *rest), "one sentence"),
+    "the mode it is in": (lambda model, source, target, position: model.training, None),
+    "another future drawn, words only": (told(others=random_future), None),
     "future reversed": (told(others=reversed_future), None),
     "the first sentence's future": (told(others=same_for_all_sentences), None),
     "cut off": (told(others=cut, moved=lambda a, b, p: (a[:, : p + 1] - b).abs().max()), None),

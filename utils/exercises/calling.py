@@ -22,6 +22,7 @@ from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, 
 RANDOM_STATE, EVERYWHERE = "the random state", "the hooks of all modules"
 MODE, HOOKS, FORWARD, FOLLOWED = ".training", ".hooks", ".forward", ".requires_grad"
 OWN_WEIGHTS, OWN_MODE = "the module's own parameters", "the module's own mode"
+EARLIER = "what an earlier call returned"
 TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
@@ -150,7 +151,8 @@ def _called(
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
         own = _own_of(call)
         if case.earlier:
-            _awaited_by_nobody(call(*copy.deepcopy(case.earlier)))
+            earlier = tensors(_awaited_by_nobody(call(*copy.deepcopy(case.earlier))))
+            kept = [tensor.detach().clone() for tensor in earlier]
         torch.default_generator.manual_seed(seed)  # a constructor may have drawn any number of random numbers
     if case.observe in WATCHED:
         with Largest() as watched:
@@ -172,6 +174,8 @@ def _called(
         damaged += (EVERYWHERE,)
     if form.kind == "module":
         damaged += _own_damage(own, _own_of(call))
+        if case.earlier and not all(map(_same_or_meta, kept, earlier)):
+            damaged += (EARLIER,)
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
     gradients = None
@@ -362,8 +366,9 @@ def drawn_weights(exercise: Exercise, case: Case, seed: int) -> dict[str, Tensor
         noise = torch.randn(parameter.shape, generator=generator, dtype=torch.float64)
         if parameter.dim() >= 2:
             noise = noise / parameter.shape[-1] ** 0.5
-        elif bool((parameter == 1).all()):  # a gain
+        elif bool((parameter == 1).all()):  # a gain, which training may turn round
             noise = 1 + 0.3 * noise
+            noise[:1] = -noise[:1]
         else:
             noise = 0.3 * noise
         weights[name] = noise.to(parameter.dtype)

@@ -16,6 +16,7 @@ from utils.exercises.judging import alike, close
 from utils.exercises.structure import digits_apart, leaves, size, tensors
 from utils.exercises.surroundings import TooSlow, time_limit
 
+MODE = "the module is in"
 NUMERIC = ("values", "finite", "shape", "structure", "dtype", "gradients")
 
 
@@ -289,7 +290,8 @@ def _only_there(tried: list, wrong: list, worst: Any) -> str:
          "That happens exactly where this holds: {}."),
     ):  # fmt: skip
         indices = {index for index, _ in group}
-        for trait in sorted({trait for _, trial in group for trait in traits_of(trial.case)}):
+        found = {trait for _, trial in group for trait in traits_of(trial.case)}
+        for trait in sorted(found, key=lambda trait: (trait.startswith(MODE), trait)):  # the mode explains least
             if len(group) < len(tried) and _with(tried, trait) == indices:
                 return sentence.format(trait)
     return ""
@@ -310,5 +312,5 @@ def traits_of(case: Case) -> set[str]:
     if case.earlier:
         traits.add("the same module has been called before, with other inputs")
     if case.build:
-        traits.add("the module is in training mode" if case.training else "the module is in evaluation mode")
+        traits.add(f"{MODE} training mode" if case.training else f"{MODE} evaluation mode")
     return traits

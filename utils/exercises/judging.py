@@ -16,6 +16,7 @@ import torch
 from torch import Tensor
 
 from utils.exercises.calling import (
+    EARLIER,
     EVERYWHERE,
     FOLLOWED,
     FORWARD,
@@ -122,7 +123,7 @@ LEFT = {  # what is said of a module, by the end of the name of what was changed
 def _damage(exercise: Exercise, case: Case, damaged: tuple[str, ...]) -> str:
     """What a call has changed and should not have."""
     told = []
-    ours = (RANDOM_STATE, EVERYWHERE, OWN_WEIGHTS, OWN_MODE)
+    ours = (RANDOM_STATE, EVERYWHERE, OWN_WEIGHTS, OWN_MODE, EARLIER)
     inputs = [name for name in damaged if name not in ours and not name.endswith(tuple(LEFT))]
     if inputs:
         names = " and ".join(f"`{name}`" for name in inputs)
@@ -137,6 +138,11 @@ def _damage(exercise: Exercise, case: Case, damaged: tuple[str, ...]) -> str:
             "After a call your module has other parameters than before it, by their numbers or by which there are. "
             "Calling a module leaves them alone: only an optimiser changes them. (`self.… = module` in `forward` makes "
             "that module a part of yours.)"
+        )
+    if EARLIER in damaged:
+        told.append(
+            "A second call of your module changes what the first has returned: it gives the same tensor each time, and "
+            "writes into it. Return a new one."
         )
     if OWN_MODE in damaged:
         told.append(

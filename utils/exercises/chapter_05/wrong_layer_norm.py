@@ -164,7 +164,7 @@ LAYER_NORM = (
                 (x - x.mean(-1, True)) / x.std(-1, keepdim=True, unbiased=False).clamp(min=n.epsilon) * n.gain + n.bias
             )
         ),
-        "You use ε as a lower bound of the standard deviation. It is added under the root: √(variance + ε).",
+        "Where the variance is not 0 your ε plays no part. It is added under the root everywhere: √(variance + ε).",
     ),
     Misconception(
         "ε is 1e-6 by default",

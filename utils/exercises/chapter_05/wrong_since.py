@@ -79,7 +79,7 @@ RMS_NORM = (
     Misconception(
         "ε as a lower bound",
         scaling(lambda n, x: x / root_mean_square(x, 0.0).clamp(min=n.epsilon) * n.gain),
-        "You use ε as a lower bound of the root. It is added under it: √(mean of x² + ε).",
+        "Where x is not 0 your ε plays no part. It is added under the root everywhere: √(mean of x² + ε).",
     ),
     Misconception(
         "ε not from the constructor",

@@ -27,7 +27,7 @@ def _leak_cases(generator: Generator) -> list[Case]:
     ) -> Case:  # fmt: skip
         model = Suspect(generator, leak, VOCABULARY, dropout).train(training)
         target = shift_right(ids(6, 6, 6))[0] if target is None else target
-        return Case(name, (model, ids(4, 4, 2), target, position), random_kept=True, **options)
+        return Case(name, (model, ids(*(4, 4, 2)[: len(target)]), target, position), random_kept=True, **options)
 
     signals = torch.full((3, 6), SIGNAL)
     half_padding = torch.cat([shift_right(ids(3, 3, 3))[0], torch.full((3, 3), PADDING)], dim=1)
@@ -43,6 +43,15 @@ def _leak_cases(generator: Generator) -> list[Case]:
         case("no mask in evaluation mode", "evaluation", 2, training=True, dropout=0.2),
         case("no mask in training mode, and found in it", "training", 2, training=True, dropout=0.2),
         case("every position sees the next but one", "next but one", 2),
+        case("positions after it leak, and none up to it", "late", 1),
+        case(
+            "a single sentence, no causal mask",
+            "everything",
+            2,
+            target=shift_right(ids(6))[0],
+            part=EDGE,
+            traits=("there is one sentence",),
+        ),
         case("every logit rises a little", "every logit rises", 2, target=signals, part=EDGE, traits=(LITTLE,)),
         case("one logit rises as another falls", "two logits part", 2, target=signals, part=EDGE, traits=(PARTING,)),
         case("the mean over all positions comes off", "mean", 3),

@@ -10,7 +10,7 @@ LEAKS = (
     "nothing", "everything", "next", "last", "first", "training", "evaluation",  # by the mask
     "mean", "batch", "length", "little", "rounding",  # by other ways
     "last sentence", "from the last sentence", "one logit falls", "one logit rises",  # where few would look
-    "two logits part", "every logit rises", "next but one",
+    "two logits part", "every logit rises", "next but one", "late",
 )  # fmt: skip
 
 
@@ -51,6 +51,8 @@ class Suspect(nn.Module):
             seen = seen | (every.triu(2) & every.tril(2))
         if self.leak == "last":
             seen[:, -1] = True
+        if self.leak == "late":
+            seen[2:] = True  # the positions before are honest
         if self.leak == "first":
             seen[0] = True
         return seen
