@@ -198,7 +198,7 @@ def scaled_cases(generator):
     return [
         Case("in training mode", (x,), build=(3,), training=True),
         Case("in evaluation mode", (x,), build=(3,)),
-        Case("called before", (x,), build=(3,), before=(y,)),
+        Case("called before", (x,), build=(3,), earlier=(y,)),
     ]
 
 
@@ -224,7 +224,7 @@ def test_numbers_of_numpy_are_numbers(made):
     exercise = made(lambda x: (x.numel(), True), cases=lambda g: [Case("a", (normal(g, 3),))], returns=())
     assert examine(exercise, lambda x: (np.int64(x.numel()), np.bool_(True))).passed
     assert not examine(exercise, lambda x: (np.int64(x.numel() + 1), np.bool_(True))).passed
-    assert "asked for is an int" in examine(exercise, lambda x: (complex(x.numel()), True)).message
+    assert "asked for is a whole number" in examine(exercise, lambda x: (complex(x.numel()), True)).message
 
 
 def test_parameters_that_have_changed_places_are_told(made):

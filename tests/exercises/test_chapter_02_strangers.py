@@ -96,7 +96,7 @@ WRONG_2_1 = {
     "absolute values": (lambda p, d: code(p, d).abs(), None),
     "squares": (lambda p, d: code(p, d).square(), None),
     "base e": (lambda p, d: code(p, d, math.e), None),
-    "arguments exchanged": (lambda d_model, position: code(position, d_model), "shape"),
+    "arguments exchanged": (lambda d_model, position: code(position, d_model), "in this order"),
     "a table up to the position": (lambda p, d: torch.stack([code(q, d) for q in range(p + 1)]), "shape"),
     "column": (lambda p, d: code(p, d)[:, None], "shape"),
     "float16": (lambda p, d: code(p, d).half(), "float16"),
@@ -219,7 +219,7 @@ WRONG_2_2 = {
     "scaled by the root": (lambda n, d: table(n, d) * d**0.5, None),
     "a batch of it": (lambda n, d: table(n, d).expand(1, n, d), "shape"),
     "length too short by one": (lambda n, d: table(n - 1, d), "shape"),
-    "sizes exchanged": (lambda d_model, length: table(length, d_model), "shape"),
+    "sizes exchanged": (lambda d_model, length: table(length, d_model), "in this order"),
     "a fixed length": (lambda n, d: table(5000, d), "shape"),
     "bfloat16 frequencies": (
         of_angles(lambda p, i, n, d: p / (1e4 ** (2 * i / d)).bfloat16().double()), None),

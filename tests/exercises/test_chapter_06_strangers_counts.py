@@ -79,7 +79,7 @@ WRONG_6_6 = {
     ),
     "a dictionary of parts": (
         lambda v, n, d, f, bias=True: {"total": transformer_parameters(v, n, d, f, bias)},
-        "'total'",
+        "is a dict",
     ),
     "bytes": (lambda v, n, d, f, bias=True: 4 * transformer_parameters(v, n, d, f, bias), None),
     "one layer too many": (lambda v, n, d, f, bias=True: transformer_parameters(v, n + 1, d, f, bias), None),

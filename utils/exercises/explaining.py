@@ -236,8 +236,7 @@ def _deaf(exercise: Exercise, call: Callable, trial: Any, position: int, seed: i
         )
         case = Case("changed", arguments, trial.case.keywords, build=trial.case.build,
                     build_keywords=trial.case.build_keywords, training=trial.case.training,
-                    own_weights=trial.case.own_weights, earlier=trial.case.earlier,
-                    times=trial.case.times, changes=trial.case.changes)  # fmt: skip
+                    own_weights=trial.case.own_weights, times=trial.case.times, changes=trial.case.changes)  # fmt: skip
         expected = run_case(exercise, exercise.reference, case, seed)
         if expected.trouble is not None or alike(expected, trial.expected):
             continue
