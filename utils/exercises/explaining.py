@@ -89,6 +89,8 @@ def explanation_of_property(
     exercise: Exercise, cases: Sequence[Case], outcomes: Sequence[Outcome], seed: int
 ) -> tuple[str | None, str]:
     """The same for an answer with right numbers of which a property does not hold: cases and outcomes of that one."""
+    for case in cases:  # what is slow the first time, as imports are, must not be cut short in what follows
+        run_case(exercise, exercise.reference, case, seed)
     for misconception in exercise.misconceptions:
         try:
             with time_limit(1.0):

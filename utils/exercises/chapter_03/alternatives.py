@@ -6,7 +6,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_03.references import additive_scores, attention_in_blocks
-from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, SHAPE
+from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, MANY_AXES, SHAPE
 from utils.exercises.chapter_03.wrong_alternatives import ADDITIVE_SCORES, ATTENTION_IN_BLOCKS
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import attention_inputs, normal
@@ -28,6 +28,9 @@ def _additive_cases(generator: Generator) -> list[Case]:
     def drawn(*sizes, **options) -> tuple:
         return _additive_inputs(generator, *sizes, **options)
 
+    large = drawn((), 2, 3, (2, 2), 4)
+    large[0].abs_().add_(200)
+    large[2].abs_().add_(0.5).mul_(torch.tensor([1.0, -1.0, 1.0, -1.0])[:, None])
     return [
         Case("one query, two keys", drawn((), 1, 2, (2, 2), 3)),
         Case("as many queries as keys", drawn((), 3, 3, (3, 3), 3)),
@@ -37,8 +40,15 @@ def _additive_cases(generator: Generator) -> list[Case]:
         Case("float64", drawn((2,), 2, 3, (3, 4), 4, dtype=torch.float64), traits=("widths differ",)),
         Case("gradients", drawn((2,), 2, 3, (3, 4), 4), gradients=True, traits=("widths differ",)),
         Case("sentences and heads", drawn((2, 3), 2, 4, (3, 3), 4), part=SHAPE, traits=(BATCHES,)),
+        Case(
+            "three batch axes",
+            drawn((2, 1, 2), 2, 3, (3, 2), 4),
+            part=SHAPE,
+            traits=(BATCHES, MANY_AXES, "widths differ"),
+        ),
         Case("a single key", drawn((2,), 3, 1, (2, 2), 4), part=EDGE),
         Case("a hidden width of 1", drawn((), 2, 3, (2, 2), 1), part=EDGE),
+        Case("sums in the hundreds", large, part=EDGE, traits=("W q + U k is in the hundreds",)),
     ]
 
 
@@ -98,12 +108,15 @@ def _block_cases(generator: Generator) -> list[Case]:
     falling = torch.ones(2, 1), torch.tensor([[60.0], [20.0], [-20.0], [-60.0]]), normal(generator, 4, 2)
     apart = torch.tensor([[200.0], [-200.0]]), 1 + normal(generator, 4, 1, size=0.1), normal(generator, 4, 2)
     high = torch.ones(2, 1), 300 + normal(generator, 4, 1), normal(generator, 4, 2)
+    # Scores that weigh one key alone, so that no answer's rounding matters.
+    low = torch.full((2, 1), 200.0), torch.tensor([[-62.0], [-61.0], [-60.0], [-63.0]]), normal(generator, 4, 2)
     return [
         Case("four keys in blocks of two", (*drawn((), 1, 4, 2, 2, size=1.5), 2)),
         Case("six keys in blocks of two", (*drawn((2,), 3, 6, 4, 3, size=1.5), 2)),
         Case("six other keys in blocks of two", (*drawn((2,), 3, 6, 4, 3, size=1.5), 2)),
         Case("scores that rise from block to block", (*rising, 1)),
         Case("sentences and heads", (*drawn((2, 2), 3, 6, 4, 3), 3), part=SHAPE, traits=(BATCHES,)),
+        Case("three batch axes", (*drawn((2, 1, 2), 2, 4, 5, 3), 2), part=SHAPE, traits=(BATCHES, MANY_AXES)),
         Case("float64", (*drawn((2,), 3, 6, 4, 4, dtype=torch.float64), 3)),
         Case("gradients", (*drawn((2,), 2, 4, 3, 3), 2), gradients=True),
         Case("seven keys in blocks of three", (*drawn((2,), 2, 7, 4, 4), 3), part=EDGE,
@@ -115,6 +128,7 @@ def _block_cases(generator: Generator) -> list[Case]:
         Case("scores all near 300", (*high, 2), part=EDGE, traits=("scores are in the hundreds",)),
         Case("one query's scores near 200, one's near −200", (*apart, 2), part=EDGE,
              traits=("scores are in the hundreds", "the scores of two queries lie far apart")),
+        Case("scores all below −10⁴", (*low, 2), part=EDGE, traits=("all scores are far below 0",)),
         Case("scores that fall from 60 to −60", (*falling, 1), part=EDGE,
              traits=("scores fall far from one block to the next",)),
     ]  # fmt: skip

@@ -4,7 +4,7 @@ import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_03.references import attention, weights_of_one_query
-from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, SHAPE
+from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, MANY_AXES, SHAPE
 from utils.exercises.chapter_03.wrong_attention import ATTENTION, WEIGHTS_OF_ONE_QUERY
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import attention_inputs, normal, permutation
@@ -26,8 +26,10 @@ def _one_query_cases(generator: Generator) -> list[Case]:
         Case("three keys of width 3", drawn(3, 3)),
         Case("five keys of width 8", drawn(8, 5)),
         Case("five other keys of width 8", drawn(8, 5)),
-        Case("seven keys of width 2, float64", drawn(2, 7, torch.float64)),
+        # √4 is the same in float32, in which torch.tensor(d_k).sqrt() computes it.
+        Case("seven keys of width 4, float64", drawn(4, 7, torch.float64)),
         Case("gradients", drawn(4, 3), gradients=True),
+        Case("thirty keys of width 12", drawn(12, 30)),
         Case("a single key", drawn(4, 1), part=EDGE, traits=("there is a single key",)),
         Case("width 1", drawn(1, 3), part=EDGE),
         Case("scores in the hundreds", (strong, torch.stack([strong, -strong, 0.9 * strong])), part=EDGE,
@@ -83,6 +85,8 @@ def _attention_cases(generator: Generator) -> list[Case]:
         return attention_inputs(generator, *sizes, **options)
 
     shared = normal(generator, 2, 3, 4)
+    strong = drawn((), 2, 3, 16, 2, size=12.0)
+    strong[1][0], strong[1][1] = strong[0][0], 0.9 * strong[0][0]  # the first query meets itself: a score near 576
     heads = normal(generator, 2, 5, 3, 4).transpose(1, 2)  # (2, 3, 5, 4) as splitting into heads leaves it
     return [
         Case("one query, two keys, no batch", drawn((), 1, 2, 4, 3), traits=("there is no batch axis",)),
@@ -90,13 +94,14 @@ def _attention_cases(generator: Generator) -> list[Case]:
         Case("two sentences, two queries, three keys", drawn((2,), 2, 3, 4, 4), traits=(LENGTHS_DIFFER,)),
         Case("two other sentences of that size", drawn((2,), 2, 3, 4, 4), traits=(LENGTHS_DIFFER,)),
         Case("values wider than keys", drawn((3,), 3, 3, 2, 5)),
-        Case("sentences and heads", drawn((2, 3), 4, 5, 4, 2), part=SHAPE, traits=(LENGTHS_DIFFER, BATCHES)),
+        Case("sentences and heads", drawn((2, 3), 4, 5, 6, 2), part=SHAPE, traits=(LENGTHS_DIFFER, BATCHES)),
+        Case("three batch axes", drawn((2, 1, 2), 2, 3, 5, 3), part=SHAPE, traits=(LENGTHS_DIFFER, BATCHES, MANY_AXES)),
         Case("heads as a view", (heads, heads, heads), part=SHAPE, traits=(BATCHES,)),
         Case("query, key and value are one tensor", (shared, shared, shared)),
         Case("float64", drawn((2,), 3, 4, 4, 4, dtype=torch.float64), traits=(LENGTHS_DIFFER,)),
         Case("gradients", drawn((2,), 2, 3, 4, 3), gradients=True, traits=(LENGTHS_DIFFER,)),
         Case("a single key", drawn((2,), 3, 1, 4, 4), part=EDGE, traits=("there is a single key",)),
-        Case("scores in the hundreds", drawn((), 2, 3, 16, 2, size=12.0), part=EDGE),
+        Case("scores in the hundreds", strong, part=EDGE, traits=("scores are in the hundreds",)),
     ]
 
 

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, MASK
+from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTHS_DIFFER, MANY_AXES, MASK
 from utils.exercises.chapter_03.wrong_masks import CAUSAL_MASK, MASKED_ATTENTION
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import attention_inputs, lower_triangle, normal, some_allowed
@@ -16,14 +16,16 @@ NOTHING_ALLOWED = "a query may attend to nothing"
 
 
 def _causal_cases(generator: Generator) -> list[Case]:
-    long = int(torch.randint(6, 12, (), generator=generator))
+    long, longer = (int(torch.randint(*ends, (), generator=generator)) for ends in ((6, 12), (130, 160)))
     return [
         Case("length 2", (2,)),
         Case("length 3", (3,)),
         Case("length 5", (5,)),
         Case(f"length {long}", (long,)),
+        Case(f"length {longer}", (longer,), part=EDGE, traits=("the length is above 100",)),
         Case("length 1", (1,), part=EDGE, traits=("the length is 1",)),
         Case("length 4, on the CPU", (4, "cpu")),
+        Case("length 4, the device by its name", (4,), {"device": "cpu"}),
     ]
 
 
@@ -76,6 +78,7 @@ def _masked_cases(generator: Generator) -> list[Case]:
     nothing = torch.tensor([[True, False, True], [False, False, False]])
     padding = torch.tensor([[True, True, True, False], [True, True, False, False]])[:, None, None]  # (2, 1, 1, 4)
     # Large enough for an ordinary case to be the smallest where an answer is wrong in both.
+    right_angles = torch.eye(3, 4)[[0, 2]], torch.eye(4)[:3], normal(generator, 3, 2)  # scores of 0, one of 1 / 2
     below = 200 * torch.ones(4, 1), torch.tensor([[-100.0], [-110.0], [-120.0], [200.0]]), normal(generator, 4, 4)
     return [
         Case("two queries, three keys", (*drawn((), 2, 3, 4, 2), some(2, 3)), part=MASK, traits=(LENGTHS_DIFFER,)),
@@ -86,6 +89,10 @@ def _masked_cases(generator: Generator) -> list[Case]:
         Case("a mask for each sentence", (*drawn((2,), 3, 4, 4, 4), some(2, 3, 4)), part=MASK),
         Case("causal", (*drawn((2, 2), 4, 4, 3, 3), lower_triangle(4)[None, None]), part=MASK),
         Case("padding, one mask for all heads", (*drawn((2, 3), 3, 4, 4, 2), padding), part=MASK, traits=(BATCHES,)),
+        Case("three batch axes", (*drawn((2, 1, 2), 2, 3, 5, 3), some(2, 1, 1, 2, 3)), part=MASK,
+             traits=(LENGTHS_DIFFER, BATCHES, MANY_AXES)),
+        Case("the mask by its name", drawn((3,), 2, 3, 4, 4), {"mask": some(2, 3)}, part=MASK,
+             traits=(LENGTHS_DIFFER,)),
         Case("float64", (*drawn((2,), 3, 4, 4, 4, dtype=torch.float64), some(3, 4)), part=MASK),
         Case("gradients", (*drawn((2,), 2, 3, 4, 3), some(2, 3)), part=MASK, gradients=True),
         Case("a query that may attend to nothing", (*drawn((), 2, 3, 4, 2), nothing), part=EDGE,
@@ -94,6 +101,10 @@ def _masked_cases(generator: Generator) -> list[Case]:
              torch.tensor([True, False])[:, None, None].expand(2, 2, 3)), part=EDGE, traits=(NOTHING_ALLOWED,)),
         Case("gradients where a query may attend to nothing", (*drawn((), 2, 3, 4, 2), nothing), part=EDGE,
              gradients=True, traits=(NOTHING_ALLOWED, "gradients of such a query are asked for")),
+        Case("one entry for all keys of a query", (*drawn((), 2, 3, 4, 2), torch.tensor([[True], [False]])), part=EDGE,
+             traits=(NOTHING_ALLOWED, "the mask's last axis is of size 1")),
+        Case("scores of 0", (*right_angles, torch.tensor([[True, True, False], [False, True, True]])), part=EDGE,
+             traits=("an allowed score is 0",)),
         Case("a single key", (*drawn((2,), 2, 1, 4, 4), torch.ones(2, 1, dtype=torch.bool)), part=EDGE),
         Case("allowed scores below −10⁴, a hidden one above", (*below, torch.tensor([[True, True, True, False]])),
              part=EDGE, traits=("allowed scores are below −10⁴",)),

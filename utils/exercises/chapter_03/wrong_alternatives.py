@@ -40,6 +40,11 @@ def keys_as_rows(query, key, query_weight, key_weight, score_weight):
     return (queries + keys).tanh() @ score_weight
 
 
+def tanh_by_exponentials(queries, keys, score_weight):
+    up, down = (queries + keys).exp(), (-queries - keys).exp()
+    return ((up - down) / (up + down)) @ score_weight
+
+
 ADDITIVE_SCORES = (
     Misconception(
         "no tanh",
@@ -81,6 +86,16 @@ ADDITIVE_SCORES = (
         "You use ReLU where the formula has tanh.",
     ),
     Misconception(
+        "sigmoid",
+        additive(lambda queries, keys, score_weight: (queries + keys).sigmoid() @ score_weight),
+        "You use a sigmoid where the formula has tanh: tanh lies between −1 and 1, and is 0 at 0.",
+    ),
+    Misconception(
+        "tanh by exponentials",
+        additive(tanh_by_exponentials),
+        "Your tanh is made of exponentials, which are infinite in float32 above 88, and ∞/∞ is NaN: `torch.tanh`.",
+    ),
+    Misconception(
         "one matrix for both",
         one_matrix,
         "You project the keys with the queries' matrix. Each has its own: W for queries, U for keys.",
@@ -107,11 +122,11 @@ ADDITIVE_SCORES = (
 # 3.6, attention in blocks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def in_blocks(step, finish=None, scaled=True, drop_last=False):
+def in_blocks(step, finish=None, scaled=True, drop_last=False, first=-math.inf):
     """A wrong answer to 3.6. `step` gets what is known so far and a block's scores and values, and returns it anew."""
 
     def answer(query: Tensor, key: Tensor, value: Tensor, block_size: int) -> Tensor:
-        largest = query.new_full((*query.shape[:-1], 1), -math.inf)
+        largest = query.new_full((*query.shape[:-1], 1), first)
         known = largest, torch.zeros_like(largest), query.new_zeros(*query.shape[:-1], value.size(-1))
         length = key.size(-2)
         for start in range(0, length - length % block_size if drop_last else length, block_size):
@@ -177,6 +192,15 @@ def blocks_of_queries(query, key, value, block_size):
     return torch.cat([part @ value for part in weights], dim=-2)
 
 
+def divided_each_time(largest, total, output, scores, values):
+    higher, total, output = right_step(largest, total, output, scores, values)
+    return higher, total, output / total
+
+
+def blocks_added(largest, total, output, scores, values):
+    return largest, torch.ones_like(total), output + scores.softmax(dim=-1) @ values
+
+
 def blocks_averaged(largest, total, output, scores, values):
     return largest, total + 1, output + scores.softmax(dim=-1) @ values
 
@@ -193,6 +217,30 @@ ATTENTION_IN_BLOCKS = (
         in_blocks(one_largest),
         "You subtract one number from all scores, the largest that any query has. Where the scores of another query "
         "lie far below, all its exponentials become 0. Take the largest of each query: `amax(dim=-1, keepdim=True)`.",
+    ),
+    Misconception(
+        "begins with 0",
+        in_blocks(right_step, first=0.0),
+        "Your running maximum begins with 0. Where all scores of a query lie far below 0, it stays there, all "
+        "exponentials become 0, and 0/0 is NaN. Begin with −∞, or with the first block's largest.",
+    ),
+    Misconception(
+        "begins with −10⁴",
+        in_blocks(right_step, first=-1e4),
+        "Your running maximum begins with a number that scores may be below, such as −10⁴. Where all scores of a query "
+        "are, it stays there, all exponentials become 0, and 0/0 is NaN. Begin with −∞.",
+    ),
+    Misconception(
+        "divided in each block",
+        in_blocks(divided_each_time, finish=lambda total, output: output),
+        "You divide by the sum in each block, so that what earlier blocks gave is divided again and again. Divide "
+        "once, at the end.",
+    ),
+    Misconception(
+        "blocks added",
+        in_blocks(blocks_added),
+        "You take a softmax within each block and add the blocks up: each block's weights sum to one by themselves. It "
+        "takes one softmax over all keys, its sum collected block by block.",
     ),
     Misconception(
         "nothing rescaled",

@@ -126,6 +126,11 @@ def scores_given_back(query, key, value):
     return scores.softmax(dim=-1) @ value, scores
 
 
+def exponentials_divided(scores, query, key):
+    exponentials = (scores / root_of_width(query)).exp()
+    return exponentials / exponentials.sum(dim=-1, keepdim=True)
+
+
 def output_alone(query, key, value):
     return (query @ key.transpose(-2, -1) / root_of_width(query)).softmax(dim=-1) @ value
 
@@ -151,18 +156,21 @@ ATTENTION = (
         attending(lambda scores, query, key: (scores / math.sqrt(key.size(-2))).softmax(dim=-1)),
         "You divide by the root of the number of keys, key.size(-2). The d_k of Eq. 1 is the width of a key, "
         "key.size(-1).",
+        everywhere=True,
     ),
     Misconception(
         "scaled by the width of values",
         scaled_by_the_values,
         "You divide by √d_v, the root of the values' width. Scores are sums of d_k products, one for each number of a "
         "key, so the root is that of d_k: query.size(-1) or key.size(-1).",
+        everywhere=True,
     ),
     Misconception(
         "scaled by len(query)",
         attending(lambda scores, query, key: (scores / math.sqrt(len(query))).softmax(dim=-1)),
         "You divide by the root of `len(query)`. That is the size of the first axis: the number of queries, or of "
         "sentences where there is a batch. d_k is the size of the last: query.size(-1).",
+        everywhere=True,
     ),
     Misconception(
         "softmax over queries",
@@ -180,6 +188,12 @@ ATTENTION = (
         "no softmax",
         attending(lambda scores, query, key: scores / root_of_width(query)),
         "Your weights are the scaled scores themselves: the softmax is missing.",
+    ),
+    Misconception(
+        "exponential overflows",
+        attending(exponentials_divided),
+        "exp of a score above 88 is infinite in float32, and ∞/∞ is NaN. Subtract each query's largest score from its "
+        "scores first, which changes nothing in the quotient; `softmax` does that for you.",
     ),
     Misconception(
         "scaled after the softmax",

@@ -136,6 +136,28 @@ def asks_the_mask(query: Tensor, key: Tensor, value: Tensor, mask: Tensor | None
     return weights @ value, weights
 
 
+def renormalised_with_epsilon(scores: Tensor, mask: Tensor) -> Tensor:
+    weights = scores.softmax(dim=-1) * mask
+    return weights / (weights.sum(dim=-1, keepdim=True) + 1e-9)
+
+
+def exponentials_divided(scores: Tensor, mask: Tensor) -> Tensor:
+    exponentials = scores.exp() * mask
+    return exponentials / exponentials.sum(dim=-1, keepdim=True)
+
+
+def exponentials_with_epsilon(scores: Tensor, mask: Tensor) -> Tensor:
+    exponentials = scores.exp() * mask
+    return exponentials / (exponentials.sum(dim=-1, keepdim=True) + 1e-9)
+
+
+def zeros_hidden(scores: Tensor, mask: Tensor) -> Tensor:
+    scores = scores * mask
+    nothing = ~mask.any(dim=-1, keepdim=True)
+    scores = scores.masked_fill(scores == 0, -math.inf).masked_fill(nothing, 0.0)
+    return scores.softmax(dim=-1).masked_fill(nothing, 0.0)
+
+
 def renormalised_late(scores: Tensor, mask: Tensor) -> Tensor:
     weights = scores.softmax(dim=-1) * mask
     return weights / weights.sum(dim=-1, keepdim=True)
@@ -146,6 +168,7 @@ MASKED_ATTENTION = (
         "mask ignored",
         masked(lambda scores, mask: scores.softmax(dim=-1)),
         "Your result stays the same whatever the mask says: hidden keys are attended to.",
+        everywhere=True,
     ),
     Misconception(
         "mask inverted",
@@ -180,14 +203,15 @@ MASKED_ATTENTION = (
     Misconception(
         "−10⁴ for −∞",
         masked(hidden_by(-1e4)),
-        "You write −10⁴ where −∞ is meant. Scores below −10⁴ lose against it, so that what is hidden is attended to; "
-        "and a row in which all is hidden becomes an average over all that is hidden. −∞ is exact; then take care of "
-        "rows in which all is hidden.",
+        "You write a finite number, such as −10⁴, where −∞ is meant. Scores below it lose against it, so that what is "
+        "hidden is attended to; and a row in which all is hidden becomes an average over all that is hidden. −∞ is "
+        "exact; then take care of rows in which all is hidden.",
     ),
     Misconception(
         "−10⁴ for −∞, empty rows zeroed",
         masked(lambda scores, mask: zeroed_rows(hidden_by(-1e4)(scores, mask), mask)),
-        "You write −10⁴ where −∞ is meant. Scores below −10⁴ lose against it, so that what is hidden is attended to.",
+        "You write a finite number, such as −10⁴, where −∞ is meant. Scores below it lose against it, so that what is "
+        "hidden is attended to.",
     ),
     Misconception(
         "average where all is masked",
@@ -206,18 +230,45 @@ MASKED_ATTENTION = (
         masked(renormalised_late),
         "You mask after the softmax and divide by the sum again. Where all of the softmax lies on hidden keys, or all "
         "is hidden, that is 0/0. Hide the scores before the softmax.",
+        everywhere=True,
+    ),
+    Misconception(
+        "renormalised late, with an epsilon",
+        masked(renormalised_with_epsilon),
+        "You mask after the softmax and divide by the sum of what is left. Where all of the softmax lies on hidden "
+        "keys, nothing is left for those that are allowed. Hide the scores before the softmax.",
+    ),
+    Misconception(
+        "exponential overflows",
+        masked(exponentials_divided),
+        "You divide exp(scores) · mask by its sum. exp of a score above 88 is infinite in float32, far below 0 it is "
+        "0, and where all is hidden the sum is 0: ∞ · 0 and 0/0 are NaN. Hide the scores, then take `softmax`.",
+        everywhere=True,
+    ),
+    Misconception(
+        "exponential overflows, with an epsilon",
+        masked(exponentials_with_epsilon),
+        "You divide exp(scores) · mask by its sum. exp of a score above 88 is infinite in float32, and ∞ · 0 is NaN; "
+        "far below 0 it is 0, and nothing is left to divide. Hide the scores, then take `softmax`.",
+    ),
+    Misconception(
+        "scores of 0 hidden",
+        masked(zeros_hidden),
+        "You hide every score that is 0. A query at right angles to an allowed key has the score 0 too. Ask the mask, "
+        "not the scores: `scores.masked_fill(~mask, -math.inf)`.",
     ),
     Misconception(
         "scores times mask",
         masked(lambda scores, mask: (scores * mask).softmax(dim=-1)),
-        "You multiply the scores by the mask, so that hidden keys have the score 0. exp(0) is 1, not 0: they are still "
-        "attended to. A hidden score is −∞.",
+        "Hidden keys get the score 0 from you, by a product with the mask or filled in. exp(0) is 1, not 0: they are "
+        "still attended to. A hidden score is −∞.",
     ),
     Misconception(
         "mask added",
         masked(lambda scores, mask: (scores + mask).softmax(dim=-1)),
         "You add the mask to the scores: that gives allowed keys one point more and hides nothing. (Masks of 0 and −∞ "
         "are added; ours are True and False.)",
+        everywhere=True,
     ),
     Misconception(
         "not scaled",
