@@ -171,7 +171,7 @@ WRONG_3_4 = {
     "NaN set to zero in place": (nan_set_in_place, "gradient"),
     "if mask": (if_mask, "is not None"),
     "changes mask": (changes_mask, "`mask`"),
-    "needs mask": (needs_mask, "there is no mask"),
+    "needs mask": (needs_mask, "NaN"),
     "no mask parameter": (lambda query, key, value: reference(query, key, value), "mask=None"),
     "masks values": (masks_values, None),
     "zero times infinity": (zero_times_infinity, "NaN"),

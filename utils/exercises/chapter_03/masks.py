@@ -77,8 +77,8 @@ def _masked_cases(generator: Generator) -> list[Case]:
 
     nothing = torch.tensor([[True, False, True], [False, False, False]])
     padding = torch.tensor([[True, True, True, False], [True, True, False, False]])[:, None, None]  # (2, 1, 1, 4)
-    # Large enough for an ordinary case to be the smallest where an answer is wrong in both.
     right_angles = torch.eye(3, 4)[[0, 2]], torch.eye(4)[:3], normal(generator, 3, 2)  # scores of 0, one of 1 / 2
+    # Large enough for an ordinary case to be the smallest where an answer is wrong in both.
     below = 200 * torch.ones(4, 1), torch.tensor([[-100.0], [-110.0], [-120.0], [200.0]]), normal(generator, 4, 4)
     return [
         Case("two queries, three keys", (*drawn((), 2, 3, 4, 2), some(2, 3)), part=MASK, traits=(LENGTHS_DIFFER,)),
@@ -101,7 +101,7 @@ def _masked_cases(generator: Generator) -> list[Case]:
              torch.tensor([True, False])[:, None, None].expand(2, 2, 3)), part=EDGE, traits=(NOTHING_ALLOWED,)),
         Case("gradients where a query may attend to nothing", (*drawn((), 2, 3, 4, 2), nothing), part=EDGE,
              gradients=True, traits=(NOTHING_ALLOWED, "gradients of such a query are asked for")),
-        Case("one entry for all keys of a query", (*drawn((), 2, 3, 4, 2), torch.tensor([[True], [False]])), part=EDGE,
+        Case("one entry for all keys of a query", (*drawn((2,), 2, 3, 4, 4), torch.tensor([[True], [False]])), part=EDGE,
              traits=(NOTHING_ALLOWED, "the mask's last axis is of size 1")),
         Case("scores of 0", (*right_angles, torch.tensor([[True, True, False], [False, True, True]])), part=EDGE,
              traits=("an allowed score is 0",)),
