@@ -5,7 +5,8 @@ from torch import Generator, Tensor
 
 from utils.exercises.chapter_02.references import position_code, shift_matrix, wavelengths
 from utils.exercises.chapter_02.words import EDGE, FAR
-from utils.exercises.chapter_02.wrong_sinusoids import POSITION_CODE, SHIFT, TABLE, WAVELENGTHS
+from utils.exercises.chapter_02.wrong_shifts import SHIFT, WAVELENGTHS
+from utils.exercises.chapter_02.wrong_sinusoids import POSITION_CODE, TABLE
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.judging import close
 from utils.transformer import sinusoidal_table
