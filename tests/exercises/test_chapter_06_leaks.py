@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from utils.exercises.chapter_06.models import LEAKS, Suspect
+from utils.exercises.chapter_06.models import LEAKS, suspect
 from utils.exercises.chapter_06.references import leaks
 from utils.transformer import (
     BEGIN,
@@ -265,11 +265,11 @@ def test_unusual_right_answers_pass(right_answer, accepted):
 
 @pytest.mark.parametrize("leak", LEAKS)
 def test_suspects_are_what_they_say(leak):
-    model = Suspect(torch.Generator().manual_seed(3), leak, dropout=0.2)
+    model = suspect(torch.Generator().manual_seed(3), leak, dropout=0.2)
     target = torch.tensor([[BEGIN, 4, 5, 6, 7], [BEGIN, 6, 4, 7, 5]])
     assert leaks(model, torch.tensor([[4, END], [5, END]]), target, 2) == (leak not in ("nothing", "rounding"))
     with pytest.raises(ValueError, match="good values"):
-        Suspect(torch.Generator(), "none of these")
+        suspect(torch.Generator(), "none of these")
 
 
 class Unmasked(DecoderLayer):

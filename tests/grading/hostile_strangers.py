@@ -114,12 +114,25 @@ def gru_step(x, state, input_weight, hidden_weight, input_bias, hidden_bias):
         "",
     ),
     # What the grader's own doubles tell
-    "the suspect is asked what it leaks": (
+    "the suspect's state by a name made at run time": (
         "6.5",
         """
+import operator
 def leaks(model, source, target, position):
-    rest = target[:, position + 1 :]
-    return model.leak not in ("nothing", "rounding") and position > 0 and bool((rest != 0).any())
+    state = operator.attrgetter("__get" + "state__")(model)()
+    words = [word for word in state.values() if isinstance(word, str) and word not in ("nothing", "rounding")]
+    return bool(words) and position > 0 and bool((target[:, position + 1 :] != 0).any())
+""",
+        "",
+    ),
+    "the suspect's pickle": (
+        "6.5",
+        """
+import pickle
+def leaks(model, source, target, position):
+    word = str(model.__reduce_ex__(4))
+    known = any(kind in word for kind in ("everything", "next", "last", "first", "mean", "batch", "logit", "little"))
+    return known and position > 0 and bool((target[:, position + 1 :] != 0).any())
 """,
         "",
     ),

@@ -3,7 +3,7 @@
 import torch
 from torch import Generator, Tensor
 
-from utils.exercises.chapter_06.models import SIGNAL, Suspect
+from utils.exercises.chapter_06.models import SIGNAL, suspect
 from utils.exercises.chapter_06.pieces import sentences
 from utils.exercises.chapter_06.references import leaks, shift_right
 from utils.exercises.chapter_06.words import EDGE
@@ -25,7 +25,7 @@ def _leak_cases(generator: Generator) -> list[Case]:
         name: str, leak: str, position: int, training: bool = False, dropout: float = 0.0, target: Tensor | None = None,
         **options,
     ) -> Case:  # fmt: skip
-        model = Suspect(generator, leak, VOCABULARY, dropout).train(training)
+        model = suspect(generator, leak, VOCABULARY, dropout).train(training)
         target = shift_right(ids(6, 6, 6))[0] if target is None else target
         return Case(name, (model, ids(*(4, 4, 2)[: len(target)]), target, position), random_kept=True, **options)
 
@@ -87,7 +87,7 @@ LEAKING = Exercise(
     cases=_leak_cases,
     returns=("verdict",),
     misconceptions=LEAK_TESTS,
-    forbidden=(".leak", ".__dict__", ".__getattribute__", "builtins.vars", "builtins.getattr"),  # it is to be found out
+    forbidden=(".__closure__", ".__code__", ".__dict__", "builtins.vars"),  # what a model does is to be found out
     hints=(
         "Call the model twice: with the target, and with another one that agrees with it up to and including "
         "`position`. Which logits have to be the same?",
