@@ -4,7 +4,16 @@ import torch
 from torch import Generator
 
 from utils.exercises.chapter_04.references import as_torch_mask, attention_counts, grouped_query_attention
-from utils.exercises.chapter_04.words import EDGE, FUSED_KERNEL, LENGTHS_DIFFER, MASK, OTHER_TOTAL, SHAPE, WIDTHS_DIFFER
+from utils.exercises.chapter_04.words import (
+    EDGE,
+    FUSED_KERNEL,
+    LENGTHS_DIFFER,
+    MASK,
+    OTHER_TOTAL,
+    SHAPE,
+    STRIDED,
+    WIDTHS_DIFFER,
+)
 from utils.exercises.chapter_04.wrong_beyond import AS_TORCH_MASK, ATTENTION_COUNTS, GROUPED_QUERY_ATTENTION
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import lower_triangle, normal, some_allowed
@@ -23,6 +32,7 @@ def _count_cases(generator: Generator) -> list[Case]:
         Case("one wide head, 20 tokens", (20, 20, 512, 1, 512, 512)),
         Case("small enough for paper", (2, 2, 4, 2, 2, 2)),
         Case("no biases", (5, 5, 16, 4, 4, 4, False), traits=("bias is False",)),
+        Case("no biases, by its name", (5, 5, 16, 4, 4, 4), {"bias": False}, traits=("bias is False",)),
         Case("five queries, nine keys", (5, 9, 16, 4, 4, 4), part=SHAPE, traits=(LENGTHS_DIFFER,)),
         Case("nine queries, five keys", (9, 5, 16, 4, 4, 4), part=SHAPE, traits=(LENGTHS_DIFFER,)),
         Case("values wider than keys", (5, 5, 16, 4, 2, 6), part=SHAPE,
@@ -73,6 +83,10 @@ def _mask_cases(generator: Generator) -> list[Case]:
         Case("causal and padding", (causal & padding, 3, 2, 4)),
         Case("a mask for each head", (some_allowed(generator, 2, 3, 2, 4), 2, 3, 2), part=SHAPE,
              traits=("the heads' masks differ",)),
+        Case("heads' masks, the same for all sentences", (some_allowed(generator, 1, 3, 2, 4), 2, 3, 2), part=SHAPE,
+             traits=("the heads' masks differ", "the mask has one entry for all sentences")),
+        Case("one row for all", (some_allowed(generator, 1, 1, 1, 4), 2, 3, 2), part=SHAPE,
+             traits=("the mask has one entry for all sentences",)),
         Case("three queries, five keys", (some_allowed(generator, 2, 1, 3, 5), 2, 4, 3), part=SHAPE,
              traits=(LENGTHS_DIFFER,)),
         Case("a sentence that may not be seen at all", (padding & torch.tensor([1, 0, 1]).bool()[:, None, None, None],
@@ -106,9 +120,11 @@ TORCH_MASK = Exercise(
 # 4.7 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _grouped_inputs(generator: Generator, heads: int, groups: int, lengths: tuple, widths: tuple, **options) -> tuple:
+def _grouped_inputs(
+    generator: Generator, heads: int, groups: int, lengths: tuple, widths: tuple, batch: int = 2, **options
+) -> tuple:
     (target_len, source_len), (d_k, d_v) = lengths, widths
-    shapes = (2, heads, target_len, d_k), (2, groups, source_len, d_k), (2, groups, source_len, d_v)
+    shapes = (batch, heads, target_len, d_k), (batch, groups, source_len, d_k), (batch, groups, source_len, d_v)
     return tuple(normal(generator, *shape, **options) for shape in shapes)
 
 
@@ -116,6 +132,9 @@ def _grouped_cases(generator: Generator) -> list[Case]:
     def drawn(*sizes, **options) -> tuple:
         return _grouped_inputs(generator, *sizes, **options)
 
+    split = tuple(
+        normal(generator, 2, length, heads, 2).transpose(1, 2) for length, heads in ((2, 4), (3, 2), (3, 2))
+    )
     nothing = some_allowed(generator, 2, 1, 2, 3)
     nothing[0] = False
     return [
@@ -124,7 +143,9 @@ def _grouped_cases(generator: Generator) -> list[Case]:
         Case("six heads, two groups", drawn(6, 2, (2, 3), (3, 2)), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
         Case("six heads, three groups", drawn(6, 3, (3, 3), (2, 4)), traits=(WIDTHS_DIFFER,)),
         Case("multi-query: one group", drawn(4, 1, (2, 3), (2, 2)), traits=("there is a single group",)),
-        Case("float64", drawn(4, 2, (2, 3), (2, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER,)),
+        Case("three sentences, eight heads, two groups", drawn(8, 2, (2, 3), (3, 3), batch=3), traits=(LENGTHS_DIFFER,)),
+        Case("as splitting leaves them", split, part=SHAPE, traits=(STRIDED, LENGTHS_DIFFER)),
+        Case("float64", drawn(4, 2, (2, 3), (4, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
         Case("gradients", drawn(4, 2, (2, 3), (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
         Case("causal", (*drawn(4, 2, (3, 3), (2, 2)), lower_triangle(3)), part=MASK, traits=("there is a mask",)),
         Case("a mask for each head", (*drawn(4, 2, (2, 3), (2, 2)), some_allowed(generator, 2, 4, 2, 3)), part=MASK,

@@ -37,6 +37,11 @@ def _loop_cases(generator: Generator) -> list[Case]:
         return _loop_inputs(generator, *sizes, **options)
 
     shared = drawn((2,), (3, 3), 4, 2, (2, 2))
+    strong = drawn((), (2, 3), 4, 2, (2, 2))
+    strong[0].abs_().mul_(100)
+    strong[1].abs_().add_(torch.tensor([[5.0], [10.0], [15.0]]))  # scores that lie far apart
+    for matrices in strong[3:5]:
+        matrices.abs_().add_(0.5)
     return [
         Case("two heads of width 2, one query, two keys", drawn((), (1, 2), 4, 2, (2, 2)), traits=(LENGTHS_DIFFER,)),
         Case("two heads, as many queries as keys", drawn((), (3, 3), 4, 2, (2, 2))),
@@ -47,11 +52,13 @@ def _loop_cases(generator: Generator) -> list[Case]:
              traits=(WIDTHS_DIFFER, LENGTHS_DIFFER)),
         Case("heads · d_v is not d_model", drawn((), (2, 3), 5, 2, (3, 4)), part=SHAPE,
              traits=(WIDTHS_DIFFER, OTHER_TOTAL, LENGTHS_DIFFER)),
-        Case("float64", drawn((2,), (2, 3), 4, 2, (2, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER,)),
+        # √4 is the same in float32, in which torch.tensor(d_k).sqrt() computes it.
+        Case("float64", drawn((2,), (2, 3), 5, 2, (4, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
         Case("gradients", drawn((2,), (2, 3), 4, 2, (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
         Case("a single head", drawn((2,), (2, 3), 4, 1, (4, 4)), part=EDGE, traits=("there is a single head",)),
         Case("four heads of width 1", drawn((), (2, 3), 4, 4, (1, 1)), part=EDGE),
         Case("two batch axes", drawn((2, 2), (2, 3), 4, 2, (2, 2)), part=EDGE, traits=("there are two batch axes",)),
+        Case("scores in the thousands", strong, part=EDGE, traits=("scores are in the thousands",)),
     ]  # fmt: skip
 
 

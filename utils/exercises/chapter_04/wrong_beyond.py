@@ -335,6 +335,7 @@ GROUPED_QUERY_ATTENTION = (
         "mask ignored",
         unmasked,
         "Your result stays the same whatever the mask says: hand it on to the attention.",
+        everywhere=True,
     ),
     Misconception(
         "tokens repeated",
