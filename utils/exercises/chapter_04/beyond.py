@@ -132,9 +132,7 @@ def _grouped_cases(generator: Generator) -> list[Case]:
     def drawn(*sizes, **options) -> tuple:
         return _grouped_inputs(generator, *sizes, **options)
 
-    split = tuple(
-        normal(generator, 2, length, heads, 2).transpose(1, 2) for length, heads in ((2, 4), (3, 2), (3, 2))
-    )
+    split = tuple(normal(generator, 2, length, heads, 2).transpose(1, 2) for length, heads in ((2, 4), (3, 2), (3, 2)))
     nothing = some_allowed(generator, 2, 1, 2, 3)
     nothing[0] = False
     return [
@@ -143,7 +141,8 @@ def _grouped_cases(generator: Generator) -> list[Case]:
         Case("six heads, two groups", drawn(6, 2, (2, 3), (3, 2)), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
         Case("six heads, three groups", drawn(6, 3, (3, 3), (2, 4)), traits=(WIDTHS_DIFFER,)),
         Case("multi-query: one group", drawn(4, 1, (2, 3), (2, 2)), traits=("there is a single group",)),
-        Case("three sentences, eight heads, two groups", drawn(8, 2, (2, 3), (3, 3), batch=3), traits=(LENGTHS_DIFFER,)),
+        Case("three sentences, eight heads, two groups", drawn(8, 2, (2, 3), (3, 3), batch=3),
+             traits=(LENGTHS_DIFFER,)),
         Case("as splitting leaves them", split, part=SHAPE, traits=(STRIDED, LENGTHS_DIFFER)),
         Case("float64", drawn(4, 2, (2, 3), (4, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
         Case("gradients", drawn(4, 2, (2, 3), (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
