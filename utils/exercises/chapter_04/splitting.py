@@ -61,7 +61,8 @@ def _loop_cases(generator: Generator) -> list[Case]:
         Case("heads · d_v is not d_model", drawn((), (2, 3), 5, 2, (3, 4)), part=SHAPE,
              traits=(WIDTHS_DIFFER, OTHER_TOTAL, LENGTHS_DIFFER)),
         # √4 is the same in float32, in which torch.tensor(d_k).sqrt() computes it.
-        Case("float64", drawn((2,), (2, 3), 5, 2, (4, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
+        Case("float64", drawn((2,), (2, 3), 5, 2, (4, 2), dtype=torch.float64),
+             traits=(LENGTHS_DIFFER, WIDTHS_DIFFER, OTHER_TOTAL)),
         Case("gradients", drawn((2,), (2, 3), 4, 2, (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
         Case("a single head", drawn((2,), (2, 3), 4, 1, (4, 4)), part=EDGE, traits=("there is a single head",)),
         Case("four heads of width 1", drawn((), (2, 3), 4, 4, (1, 1)), part=EDGE),
