@@ -5,6 +5,9 @@ from torch import Generator, Tensor
 
 from utils.exercises.chapter_04.fills import FILLS
 from utils.exercises.chapter_04.words import (
+    EACH_HEAD,
+    EACH_QUERY,
+    EACH_SENTENCE,
     EDGE,
     LENGTHS_DIFFER,
     MASK,
@@ -24,8 +27,6 @@ PADDED_QUERIES = "queries are padding too"
 CHOSEN_WIDTHS = "d_k or d_v is given, not derived"
 CHOSEN_KEYS = "d_k is given, not derived"
 SELF = "keys, values and queries are one tensor, and there is no mask"
-EACH_SENTENCE, EACH_QUERY = "the sentences' masks differ", "the mask differs from query to query"
-EACH_HEAD = "the heads' masks differ"
 
 
 def _inputs(generator: Generator, batch: int, target_len: int, source_len: int, d_model: int, **options) -> tuple:
@@ -45,9 +46,7 @@ def _cases(generator: Generator) -> list[Case]:
 
     x, y = normal(generator, 2, 3, 4), normal(generator, 2, 4, 6)
     causal = lower_triangle(4)[None, None]
-    hidden = torch.tensor(
-        [[[2], [0]], [[0], [1]]]
-    )  # one key for each query of two heads, so that all their rows differ
+    hidden = torch.tensor([[[2], [0]], [[0], [1]]])  # one key for each query of two heads: all their rows differ
     by_head = (torch.arange(3) != hidden)[None, ..., permutation(generator, 3)]
     by_all = torch.cat([by_head, by_head.roll(1, -1)])
     nothing = torch.cat([by_head[:, :1], torch.zeros(1, 1, 2, 3, dtype=torch.bool)])

@@ -5,12 +5,16 @@ from torch import Generator
 
 from utils.exercises.chapter_04.references import as_torch_mask, attention_counts, grouped_query_attention
 from utils.exercises.chapter_04.words import (
+    EACH_HEAD,
+    EACH_QUERY,
+    EACH_SENTENCE,
     EDGE,
     FUSED_KERNEL,
     LENGTHS_DIFFER,
     MASK,
     OTHER_TOTAL,
     SHAPE,
+    SHAPES_AGAIN,
     STRIDED,
     WIDTHS_DIFFER,
 )
@@ -75,23 +79,26 @@ COUNTS = Exercise(
 
 def _mask_cases(generator: Generator) -> list[Case]:
     padding = (torch.arange(4) < torch.tensor([4, 2, 3])[:, None])[:, None, None]  # (3, 1, 1, 4)
+    others = (torch.arange(4) < torch.tensor([1, 4, 2])[:, None])[:, None, None]
     causal = lower_triangle(4)[None, None]
     return [
         Case("two sentences with padding, two queries", (padding[1:], 2, 2, 2), traits=("the mask hides padding",)),
         Case("three sentences with padding", (padding, 3, 2, 4), traits=("the mask hides padding",)),
-        Case("causal, two sentences", (causal, 2, 2, 4), traits=("the mask is causal",)),
-        Case("causal and padding", (causal & padding, 3, 2, 4)),
+        Case("three other sentences with padding", (others, 3, 2, 4), traits=("the mask hides padding", SHAPES_AGAIN)),
+        Case("causal, two sentences", (causal, 2, 2, 4),
+             traits=("the mask is causal", EACH_QUERY, "the mask has one entry for all sentences")),
+        Case("causal and padding", (causal & padding, 3, 2, 4), traits=(EACH_QUERY,)),
         Case("a mask for each head", (some_allowed(generator, 2, 3, 2, 4), 2, 3, 2), part=SHAPE,
-             traits=("the heads' masks differ",)),
+             traits=(EACH_HEAD, EACH_QUERY)),
         Case("heads' masks, the same for all sentences", (some_allowed(generator, 1, 3, 2, 4), 2, 3, 2), part=SHAPE,
-             traits=("the heads' masks differ", "the mask has one entry for all sentences")),
+             traits=(EACH_HEAD, EACH_QUERY, "the mask has one entry for all sentences")),
         Case("one row for all", (some_allowed(generator, 1, 1, 1, 4), 2, 3, 2), part=SHAPE,
              traits=("the mask has one entry for all sentences",)),
         Case("three queries, five keys", (some_allowed(generator, 2, 1, 3, 5), 2, 4, 3), part=SHAPE,
-             traits=(LENGTHS_DIFFER,)),
+             traits=(LENGTHS_DIFFER, EACH_QUERY)),
         Case("a sentence that may not be seen at all", (padding & torch.tensor([1, 0, 1]).bool()[:, None, None, None],
              3, 2, 2), part=EDGE, traits=("a query may attend to nothing",)),
-        Case("one sentence", (some_allowed(generator, 1, 1, 3, 3), 1, 2, 3), part=EDGE),
+        Case("one sentence", (some_allowed(generator, 1, 1, 3, 3), 1, 2, 3), part=EDGE, traits=(EACH_QUERY,)),
         Case("one head", (padding, 3, 1, 2), part=EDGE, traits=("there is a single head",)),
         Case("one query", (padding, 3, 2, 1), part=EDGE),
     ]  # fmt: skip
@@ -120,6 +127,9 @@ TORCH_MASK = Exercise(
 # 4.7 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+SEVERAL = "there is more than one group, each of several heads"
+
+
 def _grouped_inputs(
     generator: Generator, heads: int, groups: int, lengths: tuple, widths: tuple, batch: int = 2, **options
 ) -> tuple:
@@ -136,24 +146,27 @@ def _grouped_cases(generator: Generator) -> list[Case]:
     nothing = some_allowed(generator, 2, 1, 2, 3)
     nothing[0] = False
     return [
-        Case("four heads, two groups", drawn(4, 2, (2, 2), (2, 2))),
-        Case("four heads, two groups, other lengths", drawn(4, 2, (2, 3), (2, 2)), traits=(LENGTHS_DIFFER,)),
-        Case("six heads, two groups", drawn(6, 2, (2, 3), (3, 2)), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
-        Case("six heads, three groups", drawn(6, 3, (3, 3), (2, 4)), traits=(WIDTHS_DIFFER,)),
+        Case("four heads, two groups", drawn(4, 2, (2, 2), (2, 2)), traits=(SEVERAL,)),
+        Case("four heads, two groups, other lengths", drawn(4, 2, (2, 3), (2, 2)), traits=(SEVERAL, LENGTHS_DIFFER)),
+        Case("six heads, two groups", drawn(6, 2, (2, 3), (3, 2)), traits=(SEVERAL, LENGTHS_DIFFER, WIDTHS_DIFFER)),
+        Case("six heads, three groups", drawn(6, 3, (3, 3), (2, 4)), traits=(SEVERAL, WIDTHS_DIFFER)),
         Case("multi-query: one group", drawn(4, 1, (2, 3), (2, 2)), traits=("there is a single group",)),
         Case("three sentences, eight heads, two groups", drawn(8, 2, (2, 3), (3, 3), batch=3),
-             traits=(LENGTHS_DIFFER,)),
-        Case("as splitting leaves them", split, part=SHAPE, traits=(STRIDED, LENGTHS_DIFFER)),
-        Case("float64", drawn(4, 2, (2, 3), (4, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
-        Case("gradients", drawn(4, 2, (2, 3), (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
-        Case("causal", (*drawn(4, 2, (3, 3), (2, 2)), lower_triangle(3)), part=MASK, traits=("there is a mask",)),
+             traits=(SEVERAL, LENGTHS_DIFFER)),
+        Case("as splitting leaves them", split, part=SHAPE, traits=(SEVERAL, STRIDED, LENGTHS_DIFFER)),
+        Case("float64", drawn(4, 2, (2, 3), (4, 2), dtype=torch.float64),
+             traits=(SEVERAL, LENGTHS_DIFFER, WIDTHS_DIFFER)),
+        Case("gradients", drawn(4, 2, (2, 3), (2, 2)), gradients=True, traits=(SEVERAL, LENGTHS_DIFFER)),
+        Case("causal", (*drawn(4, 2, (3, 3), (2, 2)), lower_triangle(3)), part=MASK,
+             traits=(SEVERAL, "there is a mask", "the mask has two axes")),
         Case("a mask for each head", (*drawn(4, 2, (2, 3), (2, 2)), some_allowed(generator, 2, 4, 2, 3)), part=MASK,
-             traits=("there is a mask", "the heads' masks differ")),
+             traits=(SEVERAL, "there is a mask", EACH_HEAD, EACH_SENTENCE)),
         Case("a sentence that may attend to nothing", (*drawn(4, 2, (2, 3), (2, 2)), nothing), part=MASK,
-             traits=("there is a mask", "a query may attend to nothing")),
+             traits=(SEVERAL, "there is a mask", "a query may attend to nothing", EACH_SENTENCE)),
         Case("as many groups as heads", drawn(3, 3, (2, 3), (2, 2)), part=EDGE,
              traits=("there are as many groups as heads",)),
-        Case("one head, one group", drawn(1, 1, (1, 2), (2, 2)), part=EDGE),
+        Case("one head, one group", drawn(1, 1, (1, 2), (2, 2)), part=EDGE,
+             traits=("there are as many groups as heads",)),
     ]  # fmt: skip
 
 

@@ -36,6 +36,18 @@ AS_TORCH_MASK = (
         "Sense and order are right. PyTorch wants three axes: batch and heads merged into the first, `.flatten(0, 1)`.",
     ),
     Misconception(
+        "four axes, not inverted",
+        spread,
+        "You write the mask out as it is. Two steps are missing: True has to mean the opposite, `~mask`, and batch and "
+        "heads have to become one axis, `.flatten(0, 1)`.",
+    ),
+    Misconception(
+        "heads first, not inverted",
+        lambda mask, batch, heads, target_len: spread(mask, batch, heads, target_len).transpose(0, 1).flatten(0, 1),
+        "Two things are the wrong way round. For torch.nn.MultiheadAttention True = must not be attended to: `~mask`. "
+        "And the heads of one sentence stand next to each other, 0, 0, 1, 1: first two axes merged as they are.",
+    ),
+    Misconception(
         "not expanded",
         lambda mask, batch, heads, target_len: (~mask).flatten(0, 1),
         "You merge the axes before broadcasting has filled them: where the mask has an axis of size 1, rows are "
@@ -96,6 +108,10 @@ def unmasked(query, key, value, mask=None):
     return grouped_query_attention(query, key, value)
 
 
+def inverted(query, key, value, mask=None):
+    return grouped_query_attention(query, key, value, None if mask is None else ~mask)
+
+
 def tokens_repeated(query, key, value, mask=None):
     times = sharing(query, key)
     return scaled_dot_product_attention(
@@ -122,6 +138,7 @@ GROUPED_QUERY_ATTENTION = (
         "You leave it to broadcasting, which spreads an axis of size 1 and no other: right only where there is a "
         "single group, or one for each head. Repeat keys and values, both, until they have as many heads as the "
         "queries.",
+        everywhere=True,
     ),
     Misconception(
         "groups averaged",
@@ -147,8 +164,14 @@ GROUPED_QUERY_ATTENTION = (
         everywhere=True,
     ),
     Misconception(
+        "mask inverted",
+        inverted,
+        "Your mask works the wrong way round: it hides what is True. True = may be attended to, here as in 3.4.",
+    ),
+    Misconception(
         "tokens repeated",
         tokens_repeated,
         "You repeat the tokens. It is the heads, axis 1, that have to become as many as the queries'.",
+        everywhere=True,
     ),
 )

@@ -209,7 +209,7 @@ SLIPS = (
     ),
     Misconception(
         "numbers exchanged",
-        lambda *sizes: attention_counts(*sizes)[::-1],
+        lambda *sizes, **named: attention_counts(*sizes, **named)[::-1],
         "Both numbers are right, but in the wrong order; asked for is (parameters, multiplications).",
     ),
 )
