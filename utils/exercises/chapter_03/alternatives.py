@@ -210,8 +210,9 @@ BLOCKS = Exercise(
             "blocks of that many keys",
             _small_blocks,
             _keys_of_one_block,
-            f"Of {KEYS} keys, where `block_size` is {BLOCK}, your code takes {KEYS // BLOCK} at a time. `block_size` is "
-            f"how many keys a block has, not how many blocks there are: `split`, not `chunk`.",
+            f"Of {KEYS} keys, where `block_size` is {BLOCK}, your code takes {KEYS // BLOCK} at a time. It is how many "
+            "keys a block has, not how many blocks there are. (`split` takes the size of a piece, `chunk` how many "
+            "there are to be.)",
         ),
     ),
     returns=("output",),
