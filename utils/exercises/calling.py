@@ -390,7 +390,7 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
     if way >= 3:
         return form.fills[way - 3](module, weights)
     own = dict(module.named_parameters())
-    if way == 1 and named_alike(own, weights):  # by order, layers that were exchanged would come right again
+    if way == 1 and _named_alike(own, weights):  # by order, layers that were exchanged would come right again
         return None
     turned = way == TURNED
     pairs = _of_that_name(own, weights) if way == 0 else None
@@ -405,7 +405,7 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
     return pairs
 
 
-def named_alike(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
+def _named_alike(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
     """Whether a module's parameters have the reference's names and shapes, one for one: then the names decide."""
     shapes, asked = ({name: tensor.shape for name, tensor in given.items()} for given in (own, weights))
     return shapes == asked

@@ -9,8 +9,6 @@ import re
 import torch
 from torch import Tensor, nn
 
-from utils.exercises.calling import named_alike
-
 ROLES = ("query", "key", "value", "output")
 LETTERS = {"q": "query", "k": "key", "v": "value", "o": "output"}
 
@@ -71,7 +69,10 @@ def _laid_out(module: nn.Module, weights: dict[str, Tensor], rows: dict[str, Ten
     apart, nor where a layer is frozen: gradients, which would show it, are not compared in this way.
     """
     own = dict(module.named_parameters())
-    if named_alike(own, weights) or not all(parameter.requires_grad for parameter in own.values()):
+    as_asked = {name: tensor.shape for name, tensor in weights.items()}
+    if {name: parameter.shape for name, parameter in own.items()} == as_asked:
+        return None
+    if not all(parameter.requires_grad for parameter in own.values()):
         return None
     pairs = []
     for kind, axes in (("weight", 2), ("bias", 1)):
