@@ -113,10 +113,11 @@ def inverted(query, key, value, mask=None):
 
 
 def tokens_repeated(query, key, value, mask=None):
-    times = sharing(query, key)
-    return scaled_dot_product_attention(
-        query, key.repeat_interleave(times, dim=2), value.repeat_interleave(times, dim=2), mask
-    )
+    """Written out, to stop where an attention stops that does not look at shapes beforehand."""
+    key, value = (part.repeat_interleave(sharing(query, key), dim=2) for part in (key, value))
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))
+    weights = (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
+    return weights @ value, weights
 
 
 GROUPED_QUERY_ATTENTION = (
