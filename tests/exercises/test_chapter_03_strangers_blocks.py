@@ -196,6 +196,18 @@ def unscaled_blocks(query, key, value, block_size):
     return in_blocks(query, key, value, block_size, scale=1.0)
 
 
+def in_chunks(query, key, value, block_size):
+    """Takes the size for the number of blocks."""
+    largest, total, output = query.new_full((*query.shape[:-1], 1), -math.inf), 0, 0
+    for k, v in zip(key.chunk(block_size, -2), value.chunk(block_size, -2), strict=True):
+        scores = query @ k.mT / root(query.size(-1))
+        higher = torch.maximum(largest, scores.amax(-1, keepdim=True))
+        shrink, found = (largest - higher).exp(), (scores - higher).exp()
+        total, output = total * shrink + found.sum(-1, keepdim=True), output * shrink + found @ v
+        largest = higher
+    return output / total
+
+
 def reversed_values(query, key, value, block_size):
     return in_blocks(query, key.flip(-2), value, block_size)
 
@@ -224,6 +236,12 @@ WRONG_3_6 = {
     "starts from −10⁴": (lambda q, k, v, n: in_blocks(q, k, v, n, first=-1e4), "Begin with −∞"),
     "starts from 1": (lambda q, k, v, n: in_blocks(q, k, v, n, slack=1.0, first=0.0), None),
     "epsilon in the divisor": (lambda q, k, v, n: in_blocks(q, k, v, n, first=-100.0, slack=1e-3), None),
+    "number of blocks": (in_chunks, "not how many blocks there are"),
+    "number of blocks, rounded up": (
+        lambda q, k, v, n: in_blocks(q, k, v, -(-k.size(-2) // n)),
+        "not how many blocks there are",
+    ),
+    "number of blocks, rounded down": (lambda q, k, v, n: in_blocks(q, k, v, max(1, k.size(-2) // n)), "`chunk`"),
     "steps of one": (lambda q, k, v, n: in_blocks(q, k, v, n, step=1), None),
     "steps of two": (lambda q, k, v, n: in_blocks(q, k, v, n, step=2), None),
     "steps too wide": (lambda q, k, v, n: in_blocks(q, k, v, n, step=n + 1), None),
@@ -307,7 +325,18 @@ def normalised_on_the_way(query, key, value, block_size):
     return output
 
 
+def kept_of_each_block(query, key, value, block_size):
+    """Each block's output and the log of its sum, put together in the end."""
+    found = []
+    for k, v in zip(key.split(block_size, -2), value.split(block_size, -2), strict=True):
+        scores = query @ k.mT / root(query.size(-1))
+        found.append((scores.softmax(-1) @ v, scores.logsumexp(-1)))
+    shares = torch.stack([log for _, log in found], -1).softmax(-1)
+    return sum(output * shares[..., i, None] for i, (output, _) in enumerate(found))
+
+
 RIGHT_3_6 = {
+    "kept of each block": kept_of_each_block,
     "in place": output_in_place,
     "recursive": recursive,
     "queries in blocks too": blockwise,

@@ -29,10 +29,10 @@ def with_multiplications(count):
 
 
 WRONG_4_5 = {
-    "parameters alone": (lambda *sizes: counts(*sizes)[0], "tuple of 2"),
-    "as a tensor": (lambda *sizes: torch.tensor(counts(*sizes)), "tuple of 2"),
-    "as floats": (lambda *sizes: tuple(f"{number:.3g}" for number in counts(*sizes)), None),
-    "in thousands": (lambda *sizes: (counts(*sizes)[0] // 1000, counts(*sizes)[1]), None),
+    "parameters alone": (lambda *sizes, **named: counts(*sizes, **named)[0], "tuple of 2"),
+    "as a tensor": (lambda *sizes, **named: torch.tensor(counts(*sizes, **named)), "tuple of 2"),
+    "as floats": (lambda *sizes, **named: tuple(f"{number:.3g}" for number in counts(*sizes, **named)), None),
+    "in thousands": (lambda *sizes, **named: (counts(*sizes, **named)[0] // 1000, counts(*sizes, **named)[1]), None),
     "d_v taken for d_k": (lambda t, s, d, h, k, v, bias=True: counts(t, s, d, h, k, k, bias), "d_v is not d_k"),
     "d_model / heads": (lambda t, s, d, h, k, v, bias=True: counts(t, s, d, h, d // h, d // h, bias), None),
     "one length": (lambda t, s, d, h, k, v, bias=True: counts(t, t, d, h, k, v, bias), "more keys than queries"),
@@ -63,9 +63,9 @@ WRONG_4_5 = {
         None,
     ),
     "no bias parameter": (lambda t, s, d, h, k, v: counts(t, s, d, h, k, v), "bias"),
-    "base model by heart": (lambda *sizes: (1_050_624, 21_381_120), None),
-    "prints": (lambda *sizes: print(counts(*sizes)), "return"),
-    "unwritten": (lambda *sizes: (_ for _ in ()).throw(NotImplementedError("Exercise 4.5")), "Not written"),
+    "base model by heart": (lambda *sizes, **named: (1_050_624, 21_381_120), None),
+    "prints": (lambda *sizes, **named: print(counts(*sizes, **named)), "return"),
+    "unwritten": (lambda *sizes, **named: (_ for _ in ()).throw(NotImplementedError("Exercise 4.5")), "Not written"),
 }  # fmt: skip
 
 
@@ -89,9 +89,9 @@ def head_by_head(t, s, d, h, k, v, bias=True):
 RIGHT_4_5 = {
     "on the module": counted_on_the_module,
     "head by head": head_by_head,
-    "list": lambda *sizes: list(counts(*sizes)),
-    "tensors": lambda *sizes: tuple(torch.tensor(number) for number in counts(*sizes)),
-    "floats without a fraction": lambda *sizes: tuple(map(float, counts(*sizes))),
+    "list": lambda *sizes, **named: list(counts(*sizes, **named)),
+    "tensors": lambda *sizes, **named: tuple(torch.tensor(number) for number in counts(*sizes, **named)),
+    "floats without a fraction": lambda *sizes, **named: tuple(map(float, counts(*sizes, **named))),
     "if for bias": lambda t, s, d, h, k, v, bias=True: (
         (2 * d * h * (k + v) + h * (2 * k + v) + d) if bias else 2 * d * h * (k + v), counts(t, s, d, h, k, v)[1]
     ),

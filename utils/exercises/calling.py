@@ -382,14 +382,16 @@ def fill_count(exercise: Exercise) -> int:
 
 def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int) -> dict[str, Tensor] | None:
     """Puts the weights into the module. Way 0: by name, else by order within each shape; 1: by order within each
-    shape, axes of size 1 not counted; 2: as 1 with matrices turned; from 3 on: the exercise's own, which return what
-    this does.
+    shape, axes of size 1 not counted, unless all names are the reference's; 2: as 1 with matrices turned; from 3 on:
+    the exercise's own, which return what this does.
 
     Returns which of the module's parameters got which weight, by the weight's name, or None where that is impossible.
     """
     if way >= 3:
         return form.fills[way - 3](module, weights)
     own = dict(module.named_parameters())
+    if way == 1 and _named_alike(own, weights):  # by order, layers that were exchanged would come right again
+        return None
     turned = way == TURNED
     pairs = _of_that_name(own, weights) if way == 0 else None
     if pairs is None:
@@ -401,6 +403,12 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
             weight = weights[name]
             parameter.copy_(weight.t() if turned and weight.dim() == 2 else weight.reshape(parameter.shape))
     return pairs
+
+
+def _named_alike(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
+    """Whether a module's parameters have the reference's names and shapes, one for one: then the names decide."""
+    shapes, asked = ({name: tensor.shape for name, tensor in given.items()} for given in (own, weights))
+    return shapes == asked
 
 
 def _of_that_name(own: dict[str, Tensor], weights: dict[str, Tensor]) -> dict[str, Tensor] | None:

@@ -167,6 +167,20 @@ def _columns_of_one_block(cases: list[Case], results: list[list[tuple[int, ...]]
     return True
 
 
+KEYS, BLOCK = 24, 3  # eight blocks; halving the keys again and again never gives eight of them either
+
+
+def _small_blocks(generator: Generator) -> list[Case]:
+    return [Case(f"5 queries, {KEYS} keys, blocks of {BLOCK}",
+                 (*attention_inputs(generator, (), 5, KEYS, *WIDTHS), BLOCK), observe="shapes")]  # fmt: skip
+
+
+def _keys_of_one_block(cases: list[Case], results: list[list[tuple[int, ...]]]) -> bool:
+    """Whether no piece of the keys holds as many of them as there are blocks, whichever way it is turned."""
+    pieces = [sorted(length for length in shape if length != 1) for shape in results[0]]
+    return sorted([KEYS // BLOCK, WIDTHS[0]]) not in pieces
+
+
 BLOCKS = Exercise(
     number="3.6",
     title="Attention in blocks",
@@ -191,6 +205,14 @@ BLOCKS = Exercise(
             "Somewhere your code holds more columns of scores than one block has. The blocks are blocks of keys, "
             "block_size of them, each met by all queries; going through the queries in parts does not help, for even a "
             "single row of scores would be as long as the text.",
+        ),
+        Property(
+            "blocks of that many keys",
+            _small_blocks,
+            _keys_of_one_block,
+            f"Of {KEYS} keys, where `block_size` is {BLOCK}, your code takes {KEYS // BLOCK} at a time. It is how many "
+            "keys a block has, not how many blocks there are. (`split` takes the size of a piece, `chunk` how many "
+            "there are to be.)",
         ),
     ),
     returns=("output",),

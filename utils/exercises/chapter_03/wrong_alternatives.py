@@ -122,13 +122,15 @@ ADDITIVE_SCORES = (
 # 3.6, attention in blocks ─────────────────────────────────────────────────────────────────────────────────────────
 
 
-def in_blocks(step, finish=None, scaled=True, drop_last=False, first=-math.inf):
+def in_blocks(step, finish=None, scaled=True, drop_last=False, first=-math.inf, as_number=False):
     """A wrong answer to 3.6. `step` gets what is known so far and a block's scores and values, and returns it anew."""
 
     def answer(query: Tensor, key: Tensor, value: Tensor, block_size: int) -> Tensor:
         largest = query.new_full((*query.shape[:-1], 1), first)
         known = largest, torch.zeros_like(largest), query.new_zeros(*query.shape[:-1], value.size(-1))
         length = key.size(-2)
+        if as_number:
+            block_size = math.ceil(length / block_size)
         for start in range(0, length - length % block_size if drop_last else length, block_size):
             block = slice(start, start + block_size)
             scores = query @ key[..., block, :].transpose(-2, -1)
@@ -310,6 +312,12 @@ ATTENTION_IN_BLOCKS = (
         blocks_of_queries,
         "The numbers are right, but your blocks are blocks of queries, and each meets all keys at once: its rows of "
         "scores are as long as the text. Go through the keys and values in blocks, all queries with each.",
+    ),
+    Misconception(
+        "block size as the number of blocks",
+        in_blocks(right_step, as_number=True),
+        "The numbers are right, but you take `block_size` for the number of blocks. It is how many keys a block has: "
+        "`split` takes the size of a piece, `chunk` how many there are to be.",
     ),
     Misconception(
         "all at once",

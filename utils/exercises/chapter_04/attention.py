@@ -5,6 +5,9 @@ from torch import Generator, Tensor
 
 from utils.exercises.chapter_04.fills import FILLS
 from utils.exercises.chapter_04.words import (
+    EACH_HEAD,
+    EACH_QUERY,
+    EACH_SENTENCE,
     EDGE,
     LENGTHS_DIFFER,
     MASK,
@@ -15,13 +18,15 @@ from utils.exercises.chapter_04.words import (
 )
 from utils.exercises.chapter_04.wrong_attention import MULTI_HEAD_ATTENTION
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.drawing import lower_triangle, normal, permutation, some_allowed
+from utils.exercises.drawing import lower_triangle, normal, permutation
 from utils.exercises.judging import close
 from utils.transformer.attention import MultiHeadAttention
 
 HIDDEN = "there is a mask"
 PADDED_QUERIES = "queries are padding too"
-CHOSEN_WIDTHS = "d_k and d_v are given, not derived"
+CHOSEN_WIDTHS = "d_k or d_v is given, not derived"
+CHOSEN_KEYS = "d_k is given, not derived"
+SELF = "keys, values and queries are one tensor, and there is no mask"
 
 
 def _inputs(generator: Generator, batch: int, target_len: int, source_len: int, d_model: int, **options) -> tuple:
@@ -40,29 +45,46 @@ def _cases(generator: Generator) -> list[Case]:
         return _inputs(generator, *sizes, **options)
 
     x, y = normal(generator, 2, 3, 4), normal(generator, 2, 4, 6)
-    causal, nothing = lower_triangle(4)[None, None], some_allowed(generator, 2, 1, 2, 3)
-    nothing[1] = False
+    causal = lower_triangle(4)[None, None]
+    hidden = torch.tensor([[[2], [0]], [[0], [1]]])  # one key for each query of two heads: all their rows differ
+    by_head = (torch.arange(3) != hidden)[None, ..., permutation(generator, 3)]
+    by_all = torch.cat([by_head, by_head.roll(1, -1)])
+    nothing = torch.cat([by_head[:, :1], torch.zeros(1, 1, 2, 3, dtype=torch.bool)])
     return [
         Case("one sentence, two heads", drawn(1, 1, 2, 4), build=(4, 2), traits=(LENGTHS_DIFFER,)),
-        Case("self-attention, two heads", (x, x, x), build=(4, 2)),
+        Case("self-attention, two heads", (x, x, x), build=(4, 2), traits=(SELF,)),
         Case("two sentences, two queries, three keys", drawn(2, 2, 3, 4), build=(4, 2), traits=(LENGTHS_DIFFER,)),
-        Case("three heads, training mode", (y, y, y), build=(6, 3), training=True),
+        Case("three heads, training mode", (y, y, y), build=(6, 3), training=True, traits=(SELF,)),
         Case("heads wider than d_model / h", drawn(2, 2, 3, 6), build=(6, 2), build_keywords={"d_k": 4, "d_v": 5},
-             part=SHAPE, traits=(WIDTHS_DIFFER, OTHER_TOTAL, CHOSEN_WIDTHS, LENGTHS_DIFFER)),
+             part=SHAPE, traits=(WIDTHS_DIFFER, OTHER_TOTAL, CHOSEN_WIDTHS, CHOSEN_KEYS, LENGTHS_DIFFER)),
         Case("only d_k is given", drawn(2, 3, 3, 4), build=(4, 2), build_keywords={"d_k": 1}, part=SHAPE,
-             traits=(WIDTHS_DIFFER, CHOSEN_WIDTHS)),
+             traits=(WIDTHS_DIFFER, CHOSEN_WIDTHS, CHOSEN_KEYS)),
+        Case("only d_v is given", drawn(2, 2, 3, 4), build=(4, 2, None, 1), part=SHAPE,
+             traits=(WIDTHS_DIFFER, OTHER_TOTAL, CHOSEN_WIDTHS, LENGTHS_DIFFER)),
         Case("no biases", drawn(2, 2, 3, 4), build=(4, 2), build_keywords={"bias": False}, part=SHAPE,
              traits=("bias is False", LENGTHS_DIFFER)),
-        Case("padding", (*drawn(2, 3, 4, 4), _padding(4, 2)), build=(4, 2), part=MASK, traits=(HIDDEN, LENGTHS_DIFFER)),
+        Case("padding", (*drawn(2, 3, 4, 4), _padding(4, 2)), build=(4, 2), part=MASK,
+             traits=(HIDDEN, EACH_SENTENCE, LENGTHS_DIFFER)),
+        Case("the mask by its name", drawn(3, 3, 4, 4), {"mask": _padding(4, 2, 3)}, build=(4, 2), part=MASK,
+             traits=(HIDDEN, EACH_SENTENCE, LENGTHS_DIFFER)),
         Case("padding in self-attention", (x, x, x, _padding(3, 1)), build=(4, 2), part=MASK,
-             traits=(HIDDEN, PADDED_QUERIES)),
-        Case("causal", (y, y, y, causal), build=(6, 2), part=MASK, traits=(HIDDEN,)),
-        Case("a mask for each head, training mode", (*drawn(2, 2, 3, 4), some_allowed(generator, 2, 2, 2, 3)),
-             build=(4, 2), part=MASK, training=True, traits=(HIDDEN, LENGTHS_DIFFER)),
+             traits=(HIDDEN, EACH_SENTENCE, PADDED_QUERIES)),
+        Case("causal", (y, y, y, causal), build=(6, 2), part=MASK, traits=(HIDDEN, EACH_QUERY)),
+        Case("a mask for each head, training mode", (*drawn(2, 2, 3, 4), by_all),
+             build=(4, 2), part=MASK, training=True,
+             traits=(HIDDEN, EACH_HEAD, EACH_SENTENCE, EACH_QUERY, LENGTHS_DIFFER)),
+        Case("heads' masks, the same for all sentences", (*drawn(2, 2, 3, 4), by_head),
+             build=(4, 2), part=MASK, traits=(HIDDEN, EACH_HEAD, EACH_QUERY, LENGTHS_DIFFER)),
         Case("a sentence that may attend to nothing", (*drawn(2, 2, 3, 4), nothing), build=(4, 2), part=MASK,
-             traits=("a query may attend to nothing", HIDDEN, LENGTHS_DIFFER)),
+             traits=("a query may attend to nothing", HIDDEN, EACH_SENTENCE, EACH_QUERY, LENGTHS_DIFFER)),
         Case("gradients", (*drawn(2, 2, 3, 4), _padding(3, 1)), build=(4, 2), gradients=True, part=MASK,
-             traits=(HIDDEN, LENGTHS_DIFFER)),
+             traits=(HIDDEN, EACH_SENTENCE, LENGTHS_DIFFER)),
+        Case("called before with another mask", (*drawn(2, 2, 3, 4), _padding(3, 1)), build=(4, 2), part=MASK,
+             earlier=(*drawn(2, 2, 3, 4), _padding(2, 3)),
+             traits=("an earlier call had another mask", HIDDEN, EACH_SENTENCE, LENGTHS_DIFFER)),
+        Case("called before with a mask, now without", drawn(2, 2, 3, 4), build=(4, 2), part=MASK,
+             earlier=(*drawn(2, 2, 3, 4), _padding(2, 3)),
+             traits=("an earlier call had a mask, and this one has none", LENGTHS_DIFFER)),
         Case("a single head", drawn(2, 2, 3, 4), build=(4, 1), part=EDGE, traits=("there is a single head",)),
         Case("a single token", drawn(2, 1, 1, 4), build=(4, 2), part=EDGE),
     ]  # fmt: skip

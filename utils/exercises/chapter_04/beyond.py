@@ -4,8 +4,22 @@ import torch
 from torch import Generator
 
 from utils.exercises.chapter_04.references import as_torch_mask, attention_counts, grouped_query_attention
-from utils.exercises.chapter_04.words import EDGE, FUSED_KERNEL, LENGTHS_DIFFER, MASK, OTHER_TOTAL, SHAPE, WIDTHS_DIFFER
-from utils.exercises.chapter_04.wrong_beyond import AS_TORCH_MASK, ATTENTION_COUNTS, GROUPED_QUERY_ATTENTION
+from utils.exercises.chapter_04.words import (
+    EACH_HEAD,
+    EACH_QUERY,
+    EACH_SENTENCE,
+    EDGE,
+    FUSED_KERNEL,
+    LENGTHS_DIFFER,
+    MASK,
+    OTHER_TOTAL,
+    SHAPE,
+    SHAPES_AGAIN,
+    STRIDED,
+    WIDTHS_DIFFER,
+)
+from utils.exercises.chapter_04.wrong_beyond import AS_TORCH_MASK, GROUPED_QUERY_ATTENTION
+from utils.exercises.chapter_04.wrong_counting import ATTENTION_COUNTS
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import lower_triangle, normal, some_allowed
 from utils.exercises.judging import close
@@ -23,12 +37,12 @@ def _count_cases(generator: Generator) -> list[Case]:
         Case("one wide head, 20 tokens", (20, 20, 512, 1, 512, 512)),
         Case("small enough for paper", (2, 2, 4, 2, 2, 2)),
         Case("no biases", (5, 5, 16, 4, 4, 4, False), traits=("bias is False",)),
+        Case("no biases, by its name", (5, 5, 16, 4, 4, 4), {"bias": False}, traits=("bias is False",)),
         Case("five queries, nine keys", (5, 9, 16, 4, 4, 4), part=SHAPE, traits=(LENGTHS_DIFFER,)),
         Case("nine queries, five keys", (9, 5, 16, 4, 4, 4), part=SHAPE, traits=(LENGTHS_DIFFER,)),
         Case("values wider than keys", (5, 5, 16, 4, 2, 6), part=SHAPE,
              traits=(WIDTHS_DIFFER, OTHER_TOTAL)),
-        Case("narrow keys, as in Table 3 (B)", (20, 20, 512, 8, 16, 64), part=SHAPE,
-             traits=(WIDTHS_DIFFER, OTHER_TOTAL)),
+        Case("narrow keys, as in Table 3 (B)", (20, 20, 512, 8, 16, 64), part=SHAPE, traits=(WIDTHS_DIFFER,)),
         Case("whatever is drawn", drawn, part=SHAPE, traits=(WIDTHS_DIFFER, OTHER_TOTAL, LENGTHS_DIFFER)),
         Case("whatever is drawn, no biases", (*drawn, False), part=SHAPE,
              traits=(WIDTHS_DIFFER, OTHER_TOTAL, LENGTHS_DIFFER, "bias is False")),
@@ -65,19 +79,26 @@ COUNTS = Exercise(
 
 def _mask_cases(generator: Generator) -> list[Case]:
     padding = (torch.arange(4) < torch.tensor([4, 2, 3])[:, None])[:, None, None]  # (3, 1, 1, 4)
+    others = (torch.arange(4) < torch.tensor([1, 4, 2])[:, None])[:, None, None]
     causal = lower_triangle(4)[None, None]
     return [
         Case("two sentences with padding, two queries", (padding[1:], 2, 2, 2), traits=("the mask hides padding",)),
         Case("three sentences with padding", (padding, 3, 2, 4), traits=("the mask hides padding",)),
-        Case("causal, two sentences", (causal, 2, 2, 4), traits=("the mask is causal",)),
-        Case("causal and padding", (causal & padding, 3, 2, 4)),
+        Case("three other sentences with padding", (others, 3, 2, 4), traits=("the mask hides padding", SHAPES_AGAIN)),
+        Case("causal, two sentences", (causal, 2, 2, 4),
+             traits=("the mask is causal", EACH_QUERY, "the mask has one entry for all sentences")),
+        Case("causal and padding", (causal & padding, 3, 2, 4), traits=(EACH_QUERY,)),
         Case("a mask for each head", (some_allowed(generator, 2, 3, 2, 4), 2, 3, 2), part=SHAPE,
-             traits=("the heads' masks differ",)),
+             traits=(EACH_HEAD, EACH_QUERY)),
+        Case("heads' masks, the same for all sentences", (some_allowed(generator, 1, 3, 2, 4), 2, 3, 2), part=SHAPE,
+             traits=(EACH_HEAD, EACH_QUERY, "the mask has one entry for all sentences")),
+        Case("one row for all", (some_allowed(generator, 1, 1, 1, 4), 2, 3, 2), part=SHAPE,
+             traits=("the mask has one entry for all sentences",)),
         Case("three queries, five keys", (some_allowed(generator, 2, 1, 3, 5), 2, 4, 3), part=SHAPE,
-             traits=(LENGTHS_DIFFER,)),
+             traits=(LENGTHS_DIFFER, EACH_QUERY)),
         Case("a sentence that may not be seen at all", (padding & torch.tensor([1, 0, 1]).bool()[:, None, None, None],
              3, 2, 2), part=EDGE, traits=("a query may attend to nothing",)),
-        Case("one sentence", (some_allowed(generator, 1, 1, 3, 3), 1, 2, 3), part=EDGE),
+        Case("one sentence", (some_allowed(generator, 1, 1, 3, 3), 1, 2, 3), part=EDGE, traits=(EACH_QUERY,)),
         Case("one head", (padding, 3, 1, 2), part=EDGE, traits=("there is a single head",)),
         Case("one query", (padding, 3, 2, 1), part=EDGE),
     ]  # fmt: skip
@@ -106,9 +127,14 @@ TORCH_MASK = Exercise(
 # 4.7 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-def _grouped_inputs(generator: Generator, heads: int, groups: int, lengths: tuple, widths: tuple, **options) -> tuple:
+SEVERAL = "there is more than one group, each of several heads"
+
+
+def _grouped_inputs(
+    generator: Generator, heads: int, groups: int, lengths: tuple, widths: tuple, batch: int = 2, **options
+) -> tuple:
     (target_len, source_len), (d_k, d_v) = lengths, widths
-    shapes = (2, heads, target_len, d_k), (2, groups, source_len, d_k), (2, groups, source_len, d_v)
+    shapes = (batch, heads, target_len, d_k), (batch, groups, source_len, d_k), (batch, groups, source_len, d_v)
     return tuple(normal(generator, *shape, **options) for shape in shapes)
 
 
@@ -116,24 +142,31 @@ def _grouped_cases(generator: Generator) -> list[Case]:
     def drawn(*sizes, **options) -> tuple:
         return _grouped_inputs(generator, *sizes, **options)
 
+    split = tuple(normal(generator, 2, length, heads, 2).transpose(1, 2) for length, heads in ((2, 4), (3, 2), (3, 2)))
     nothing = some_allowed(generator, 2, 1, 2, 3)
     nothing[0] = False
     return [
-        Case("four heads, two groups", drawn(4, 2, (2, 2), (2, 2))),
-        Case("four heads, two groups, other lengths", drawn(4, 2, (2, 3), (2, 2)), traits=(LENGTHS_DIFFER,)),
-        Case("six heads, two groups", drawn(6, 2, (2, 3), (3, 2)), traits=(LENGTHS_DIFFER, WIDTHS_DIFFER)),
-        Case("six heads, three groups", drawn(6, 3, (3, 3), (2, 4)), traits=(WIDTHS_DIFFER,)),
+        Case("four heads, two groups", drawn(4, 2, (2, 2), (2, 2)), traits=(SEVERAL,)),
+        Case("four heads, two groups, other lengths", drawn(4, 2, (2, 3), (2, 2)), traits=(SEVERAL, LENGTHS_DIFFER)),
+        Case("six heads, two groups", drawn(6, 2, (2, 3), (3, 2)), traits=(SEVERAL, LENGTHS_DIFFER, WIDTHS_DIFFER)),
+        Case("six heads, three groups", drawn(6, 3, (3, 3), (2, 4)), traits=(SEVERAL, WIDTHS_DIFFER)),
         Case("multi-query: one group", drawn(4, 1, (2, 3), (2, 2)), traits=("there is a single group",)),
-        Case("float64", drawn(4, 2, (2, 3), (2, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER,)),
-        Case("gradients", drawn(4, 2, (2, 3), (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
-        Case("causal", (*drawn(4, 2, (3, 3), (2, 2)), lower_triangle(3)), part=MASK, traits=("there is a mask",)),
+        Case("three sentences, eight heads, two groups", drawn(8, 2, (2, 3), (3, 3), batch=3),
+             traits=(SEVERAL, LENGTHS_DIFFER)),
+        Case("as splitting leaves them", split, part=SHAPE, traits=(SEVERAL, STRIDED, LENGTHS_DIFFER)),
+        Case("float64", drawn(4, 2, (2, 3), (4, 2), dtype=torch.float64),
+             traits=(SEVERAL, LENGTHS_DIFFER, WIDTHS_DIFFER)),
+        Case("gradients", drawn(4, 2, (2, 3), (2, 2)), gradients=True, traits=(SEVERAL, LENGTHS_DIFFER)),
+        Case("causal", (*drawn(4, 2, (3, 3), (2, 2)), lower_triangle(3)), part=MASK,
+             traits=(SEVERAL, "there is a mask", "the mask has two axes")),
         Case("a mask for each head", (*drawn(4, 2, (2, 3), (2, 2)), some_allowed(generator, 2, 4, 2, 3)), part=MASK,
-             traits=("there is a mask", "the heads' masks differ")),
+             traits=(SEVERAL, "there is a mask", EACH_HEAD, EACH_SENTENCE)),
         Case("a sentence that may attend to nothing", (*drawn(4, 2, (2, 3), (2, 2)), nothing), part=MASK,
-             traits=("there is a mask", "a query may attend to nothing")),
+             traits=(SEVERAL, "there is a mask", "a query may attend to nothing", EACH_SENTENCE)),
         Case("as many groups as heads", drawn(3, 3, (2, 3), (2, 2)), part=EDGE,
              traits=("there are as many groups as heads",)),
-        Case("one head, one group", drawn(1, 1, (1, 2), (2, 2)), part=EDGE),
+        Case("one head, one group", drawn(1, 1, (1, 2), (2, 2)), part=EDGE,
+             traits=("there are as many groups as heads",)),
     ]  # fmt: skip
 
 

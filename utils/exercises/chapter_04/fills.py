@@ -65,7 +65,15 @@ def head_by_head(module: nn.Module, weights: dict[str, Tensor]) -> dict[str, Ten
 
 
 def _laid_out(module: nn.Module, weights: dict[str, Tensor], rows: dict[str, Tensor | None]) -> dict | None:
-    """Deals the rows out to all matrices but the last, and likewise to the biases."""
+    """Deals the rows out to all matrices but the last, and likewise to the biases. Not where names tell the layers
+    apart, nor where a layer is frozen: gradients, which would show it, are not compared in this way.
+    """
+    own = dict(module.named_parameters())
+    as_asked = {name: tensor.shape for name, tensor in weights.items()}
+    if {name: parameter.shape for name, parameter in own.items()} == as_asked:
+        return None
+    if not all(parameter.requires_grad for parameter in own.values()):
+        return None
     pairs = []
     for kind, axes in (("weight", 2), ("bias", 1)):
         own = [parameter for parameter in module.parameters() if parameter.dim() == axes]

@@ -1,15 +1,20 @@
 """Exercises 4.1 to 4.3: heads by loop, and heads by reshape, there and back."""
 
+from dataclasses import replace
+
 import torch
 from torch import Generator, Tensor
 
 from utils.exercises.chapter_04.references import heads_by_loop
 from utils.exercises.chapter_04.words import (
+    BATCHES,
     EDGE,
     LENGTHS_DIFFER,
+    LENGTHS_EQUAL,
     OTHER_TOTAL,
     READY_MADE,
     SHAPE,
+    SHAPES_AGAIN,
     STRIDED,
     WIDTHS_DIFFER,
 )
@@ -37,22 +42,39 @@ def _loop_cases(generator: Generator) -> list[Case]:
         return _loop_inputs(generator, *sizes, **options)
 
     shared = drawn((2,), (3, 3), 4, 2, (2, 2))
-    return [
+    strong = drawn((), (2, 3), 4, 2, (2, 2))
+    strong[0].abs_().mul_(100)
+    strong[1].abs_().add_(torch.tensor([[5.0], [10.0], [15.0]]))  # scores that lie far apart
+    for matrices in strong[3:5]:
+        matrices.abs_().add_(0.5)
+    cases = [
         Case("two heads of width 2, one query, two keys", drawn((), (1, 2), 4, 2, (2, 2)), traits=(LENGTHS_DIFFER,)),
-        Case("two heads, as many queries as keys", drawn((), (3, 3), 4, 2, (2, 2))),
+        Case("two heads, as many queries as keys", drawn((), (3, 3), 4, 2, (2, 2)), traits=(LENGTHS_EQUAL,)),
         Case("two sentences, two queries, four keys", drawn((2,), (2, 4), 4, 2, (2, 2)), traits=(LENGTHS_DIFFER,)),
+        Case("two other sentences, two queries, four keys", drawn((2,), (2, 4), 4, 2, (2, 2)),
+             traits=(SHAPES_AGAIN, LENGTHS_DIFFER)),
         Case("three heads of width 2", drawn((2,), (3, 2), 6, 3, (2, 2)), traits=(LENGTHS_DIFFER,)),
-        Case("query, key and value are one tensor", (shared[0], shared[0], shared[0], *shared[3:])),
+        Case("query, key and value are one tensor", (shared[0], shared[0], shared[0], *shared[3:]),
+             traits=(LENGTHS_EQUAL,)),
         Case("values wider than keys", drawn((2,), (2, 3), 6, 2, (2, 3)), part=SHAPE,
              traits=(WIDTHS_DIFFER, LENGTHS_DIFFER)),
         Case("heads · d_v is not d_model", drawn((), (2, 3), 5, 2, (3, 4)), part=SHAPE,
              traits=(WIDTHS_DIFFER, OTHER_TOTAL, LENGTHS_DIFFER)),
-        Case("float64", drawn((2,), (2, 3), 4, 2, (2, 2), dtype=torch.float64), traits=(LENGTHS_DIFFER,)),
+        # √4 is the same in float32, in which torch.tensor(d_k).sqrt() computes it.
+        Case("float64", drawn((2,), (2, 3), 5, 2, (4, 2), dtype=torch.float64),
+             traits=(LENGTHS_DIFFER, WIDTHS_DIFFER, OTHER_TOTAL)),
         Case("gradients", drawn((2,), (2, 3), 4, 2, (2, 2)), gradients=True, traits=(LENGTHS_DIFFER,)),
         Case("a single head", drawn((2,), (2, 3), 4, 1, (4, 4)), part=EDGE, traits=("there is a single head",)),
         Case("four heads of width 1", drawn((), (2, 3), 4, 4, (1, 1)), part=EDGE),
-        Case("two batch axes", drawn((2, 2), (2, 3), 4, 2, (2, 2)), part=EDGE, traits=("there are two batch axes",)),
+        Case("two batch axes", drawn((2, 2), (2, 3), 4, 2, (2, 2)), part=EDGE, traits=(BATCHES,)),
+        Case("three batch axes", drawn((2, 1, 2), (2, 3), 4, 2, (2, 2)), part=EDGE,
+             traits=("there are three batch axes", BATCHES)),
+        Case("scores in the thousands", strong, part=EDGE, traits=("scores are in the thousands",)),
     ]  # fmt: skip
+    return [
+        replace(case, traits=(*case.traits, "there is a batch axis")) if case.arguments[0].dim() > 2 else case
+        for case in cases
+    ]
 
 
 def _one_head_silenced(generator: Generator) -> list[Case]:
@@ -108,7 +130,8 @@ def _split_cases(generator: Generator) -> list[Case]:
         Case("two sentences, four tokens, two heads", (drawn(2, 4, 6), 2)),
         Case("two sentences, three heads", (drawn(2, 4, 6), 3)),
         Case("as many tokens as heads", (drawn(2, 3, 6), 3), traits=("there are as many tokens as heads",)),
-        Case("three sentences, float64", (drawn(3, 2, 8, dtype=torch.float64), 4)),
+        Case("three sentences", (drawn(3, 2, 8), 4)),
+        Case("float64", (drawn(2, 3, 8, dtype=torch.float64), 4)),
         Case("gradients", (drawn(2, 3, 4), 2), gradients=True),
         Case("a view, not in one piece", (drawn(3, 2, 4).transpose(0, 1), 2), part=SHAPE, traits=(STRIDED,)),
         Case("a slice of something wider", (drawn(2, 3, 12)[..., 4:8], 2), part=SHAPE, traits=(STRIDED,)),
@@ -175,7 +198,7 @@ def _join_cases(generator: Generator) -> list[Case]:
         Case("float64", (drawn(2, 4, 2, 2, dtype=torch.float64),)),
         Case("gradients", (drawn(2, 2, 3, 2),), gradients=True),
         Case("as splitting leaves it", (drawn(2, 3, 2, 2).transpose(1, 2),), part=SHAPE,
-             traits=("the input is what splitting left: not in one piece in memory",)),
+             traits=("the input is what splitting left: not in one piece in memory", STRIDED)),
         Case("width and length exchanged", (drawn(2, 2, 3, 4).transpose(2, 3),), part=SHAPE, traits=(STRIDED,)),
         Case("a single head", (drawn(2, 1, 3, 4),), part=EDGE, traits=("there is a single head",)),
         Case("a single token", (drawn(2, 3, 1, 2),), part=EDGE, traits=("there is a single token",)),

@@ -2,183 +2,37 @@
 
 import math
 
-from torch import Tensor, nn
-
-from utils.exercises.declare import Misconception
-from utils.transformer.attention import (
-    MultiHeadAttention,
-    join_heads,
-    scaled_dot_product_attention,
-    split_heads,
+from utils.exercises.chapter_04.wrong_modules import (
+    BiasAlways,
+    WideHeads,
+    WidthsIgnored,
+    all_keys,
+    all_values,
+    dealt_out,
+    inverted,
+    joined_by_reshape,
+    masked_in,
+    no_output_projection,
+    not_split,
+    output_alone,
+    pair_joined,
+    projected_by,
+    queries_hidden,
+    reshaped_both_ways,
+    reshaped_only,
+    residual_inside,
+    scaled_by,
+    scores_returned,
+    self_attention_only,
+    sized,
+    unmasked,
+    values_of_keys,
+    values_unprojected,
+    weighing,
+    weights_averaged,
+    wrong,
 )
-
-
-def wrong(forward) -> type[nn.Module]:
-    """The reference with another `forward`."""
-    return type("Wrong", (MultiHeadAttention,), {"forward": forward})
-
-
-def projected(self: nn.Module, query: Tensor, key: Tensor, value: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-    return self.query_projection(query), self.key_projection(key), self.value_projection(value)
-
-
-def in_heads(self: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
-    return tuple(split_heads(part, self.heads) for part in projected(self, *inputs))
-
-
-def finished(self: nn.Module, output: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
-    return self.output_projection(join_heads(output)), weights
-
-
-def reshaped_only(self, query, key, value, mask=None):
-    parts = [part.reshape(part.size(0), self.heads, part.size(1), -1) for part in projected(self, query, key, value)]
-    return finished(self, *scaled_dot_product_attention(*parts, mask))
-
-
-def joined_by_reshape(self, query, key, value, mask=None):
-    output, weights = scaled_dot_product_attention(*in_heads(self, query, key, value), mask)
-    return self.output_projection(output.reshape(output.size(0), output.size(2), -1)), weights
-
-
-def not_split(self, query, key, value, mask=None):
-    output, weights = scaled_dot_product_attention(
-        *(part[:, None] for part in projected(self, query, key, value)), mask
-    )
-    return finished(self, output, weights)
-
-
-def no_output_projection(self, query, key, value, mask=None):
-    output, weights = scaled_dot_product_attention(*in_heads(self, query, key, value), mask)
-    return join_heads(output), weights
-
-
-def scaled_by(width):
-    """Scores divided by the root of another width."""
-
-    def forward(self, query, key, value, mask=None):
-        queries, keys, values = in_heads(self, query, key, value)
-        queries = queries * math.sqrt(self.d_k / width(self, query))
-        return finished(self, *scaled_dot_product_attention(queries, keys, values, mask))
-
-    return forward
-
-
-def unmasked(self, query, key, value, mask=None):
-    return MultiHeadAttention.forward(self, query, key, value)
-
-
-def inverted(self, query, key, value, mask=None):
-    return MultiHeadAttention.forward(self, query, key, value, None if mask is None else ~mask)
-
-
-def self_attention_only(self, query, key, value, mask=None):
-    return MultiHeadAttention.forward(self, query, query, query, mask)
-
-
-def values_of_keys(self, query, key, value, mask=None):
-    return MultiHeadAttention.forward(self, query, key, key, mask)
-
-
-def weights_averaged(self, query, key, value, mask=None):
-    output, weights = MultiHeadAttention.forward(self, query, key, value, mask)
-    return output, weights.mean(1)
-
-
-def output_alone(self, query, key, value, mask=None):
-    return MultiHeadAttention.forward(self, query, key, value, mask)[0]
-
-
-def residual_inside(self, query, key, value, mask=None):
-    output, weights = MultiHeadAttention.forward(self, query, key, value, mask)
-    return query + output, weights
-
-
-def not_a_number(self, query, key, value, mask=None):
-    queries, keys, values = in_heads(self, query, key, value)
-    scores = queries @ keys.transpose(-2, -1) / math.sqrt(self.d_k)
-    weights = (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
-    return finished(self, weights @ values, weights)
-
-
-def values_unprojected(self, query, key, value, mask=None):
-    queries, keys, _ = in_heads(self, query, key, value)
-    output, weights = scaled_dot_product_attention(queries, keys, split_heads(value, self.heads), mask)
-    return finished(self, output, weights)
-
-
-def masked_in(training: bool):
-    """Listens to the mask in that mode only."""
-
-    def forward(self, query, key, value, mask=None):
-        return MultiHeadAttention.forward(self, query, key, value, mask if self.training == training else None)
-
-    return forward
-
-
-def queries_hidden(self, query, key, value, mask=None):
-    if mask is not None and mask.size(-2) == 1 and query.size(1) == key.size(1):
-        mask = mask & mask.mT
-    return MultiHeadAttention.forward(self, query, key, value, mask)
-
-
-def projected_by(*roles: str):
-    """Projects query, key and value with the layers of those names."""
-
-    def forward(self, *inputs: Tensor, mask: Tensor | None = None):
-        layers = (getattr(self, f"{role}_projection") for role in roles)
-        parts = [split_heads(layer(part), self.heads) for layer, part in zip(layers, inputs, strict=True)]
-        return finished(self, *scaled_dot_product_attention(*parts, mask))
-
-    return lambda self, query, key, value, mask=None: forward(self, query, key, value, mask=mask)
-
-
-def pair_joined(self, query, key, value, mask=None):
-    found = scaled_dot_product_attention(*in_heads(self, query, key, value), mask)
-    return self.output_projection(join_heads(found)), found[1]
-
-
-def sized(width_of_keys, width_of_values, width_of_output=None) -> type[nn.Module]:
-    """Projections of other sizes: each takes the module, which knows `heads`, `d_k` and `d_v`."""
-
-    class Wrong(MultiHeadAttention):
-        def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
-            super().__init__(d_model, heads, d_k, d_v, bias)
-            self.query_projection = nn.Linear(d_model, width_of_keys(self), bias=bias)
-            self.key_projection = nn.Linear(d_model, width_of_keys(self), bias=bias)
-            self.value_projection = nn.Linear(d_model, width_of_values(self), bias=bias)
-            self.output_projection = nn.Linear((width_of_output or width_of_values)(self), d_model, bias=bias)
-
-    return Wrong
-
-
-def all_keys(self: nn.Module) -> int:
-    return self.heads * self.d_k
-
-
-def all_values(self: nn.Module) -> int:
-    return self.heads * self.d_v
-
-
-class BiasAlways(MultiHeadAttention):
-    """Ignores `bias`."""
-
-    def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
-        super().__init__(d_model, heads, d_k, d_v)
-
-
-class WidthsIgnored(MultiHeadAttention):
-    """Ignores `d_k` and `d_v`."""
-
-    def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
-        super().__init__(d_model, heads, bias=bias)
-
-
-class WideHeads(MultiHeadAttention):
-    """Each head as wide as the whole model."""
-
-    def __init__(self, d_model, heads, d_k=None, d_v=None, bias=True):
-        super().__init__(d_model, heads, d_model, d_model, bias)
-
+from utils.exercises.declare import Misconception
 
 MULTI_HEAD_ATTENTION = (
     Misconception(
@@ -192,6 +46,24 @@ MULTI_HEAD_ATTENTION = (
         wrong(joined_by_reshape),
         "Your weights are right; the heads are put together wrongly. Reshaping (batch, heads, length, width) straight "
         "to (batch, length, …) mixes tokens: exchange axes 1 and 2 first, as your `join_heads` (4.3) does.",
+    ),
+    Misconception(
+        "reshaped both ways",
+        wrong(reshaped_both_ways),
+        "Your heads are cut out and put together by `view` or `reshape` alone, so that a head holds whole tokens, not "
+        "all tokens with its own columns. Use your `split_heads` (4.2) and your `join_heads` (4.3).",
+    ),
+    Misconception(
+        "columns dealt out",
+        wrong(dealt_out(back=False)),
+        "You deal the columns out like cards: head 0 gets columns 0, heads, 2·heads … Each head is a range of "
+        "neighbouring columns: use your `split_heads` (4.2).",
+    ),
+    Misconception(
+        "columns dealt out and collected",
+        wrong(dealt_out(back=True)),
+        "You deal the columns out like cards, head 0 gets columns 0, heads, 2·heads …, and collect them so in the end. "
+        "Each head is a range of neighbouring columns: use your `split_heads` (4.2) and your `join_heads` (4.3).",
     ),
     Misconception(
         "never split",
@@ -209,6 +81,18 @@ MULTI_HEAD_ATTENTION = (
         "scaled by d_model",
         wrong(scaled_by(lambda self, query: query.size(-1))),
         "Your scores are divided by √d_model. Each head compares vectors of width d_k: √d_k.",
+        everywhere=True,
+    ),
+    Misconception(
+        "scaled by d_k",
+        wrong(scaled_by(lambda self, query: self.d_k**2)),
+        "Your scores are divided by d_k. Equation 1 divides them by its root, √d_k, and once.",
+        everywhere=True,
+    ),
+    Misconception(
+        "not scaled",
+        wrong(scaled_by(lambda self, query: 1)),
+        "Your scores are not divided by √d_k, as Equation 1 has it.",
     ),
     Misconception(
         "scaled by all heads' width",
@@ -227,12 +111,14 @@ MULTI_HEAD_ATTENTION = (
         wrong(masked_in(training=True)),
         "Your mask works in training mode only. Padding and the future have to stay hidden in evaluation too: no `if "
         "self.training` here.",
+        everywhere=True,
     ),
     Misconception(
         "mask in evaluation mode only",
         wrong(masked_in(training=False)),
         "Your mask works in evaluation mode only. In training the future has to be hidden above all, or the model "
         "copies the answer: no `if self.training` here.",
+        everywhere=True,
     ),
     Misconception(
         "padded queries hidden",
@@ -248,9 +134,32 @@ MULTI_HEAD_ATTENTION = (
     ),
     Misconception(
         "NaN where all is masked",
-        wrong(not_a_number),
+        wrong(weighing(lambda scores, mask: scores.masked_fill(~mask, -math.inf).softmax(-1))),
         "Right, but for a query that may attend to nothing: there the softmax gives 0/0, NaN. Your function of 3.4 has "
         "settled that; use it here.",
+    ),
+    Misconception(
+        "even weights where all is masked",
+        wrong(weighing(lambda scores, mask: scores.masked_fill(~mask, -1e9).softmax(-1))),
+        "Right, but for a query that may attend to nothing: where all scores are one large negative number, the "
+        "softmax gives each key the same weight. Your function of 3.4 has settled that; use it here.",
+    ),
+    Misconception(
+        "masked with 0",
+        wrong(weighing(lambda scores, mask: scores.masked_fill(~mask, 0.0).softmax(-1))),
+        "Where the mask is False you make the score 0, which is a score like any other. It has to be −∞, so that the "
+        "weight becomes 0.",
+    ),
+    Misconception(
+        "masked after the softmax",
+        wrong(weighing(lambda scores, mask: scores.softmax(-1) * mask)),
+        "You hide keys after the softmax: what is left of a query's weights no longer sums to one. Hide the scores, "
+        "before the softmax, as your function of 3.4 does.",
+    ),
+    Misconception(
+        "scores in place of weights",
+        wrong(scores_returned),
+        "Your output is right; what you return as weights are the scores, before the softmax and the mask.",
     ),
     Misconception(
         "self-attention only",
@@ -347,6 +256,12 @@ MULTI_HEAD_ATTENTION = (
         sized(all_keys, all_keys),
         "Your values are as wide as your keys, d_k, also where d_v is another number: heads · d_v outputs of "
         "`value_projection`, and as many inputs to `output_projection`.",
+    ),
+    Misconception(
+        "output projection from d_model",
+        sized(all_keys, all_values, lambda self: self.query_projection.in_features),
+        "Your `output_projection` goes from d_model to d_model. What it gets are all heads side by side, heads · d_v "
+        "numbers, which are d_model of them only where d_v is d_model / heads.",
     ),
     Misconception(
         "heads of full width",

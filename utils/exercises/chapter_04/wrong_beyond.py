@@ -1,204 +1,13 @@
-"""What goes wrong in counting, in PyTorch's masks and in shared heads (chapter 04), and what puts it right."""
+"""What goes wrong in PyTorch's masks and in shared heads (chapter 04), and what puts it right."""
 
 import math
 
 import torch
 from torch import Tensor
 
-from utils.exercises.chapter_04.references import attention_counts, grouped_query_attention
+from utils.exercises.chapter_04.references import grouped_query_attention
 from utils.exercises.declare import Misconception
 from utils.transformer.attention import scaled_dot_product_attention
-
-# 4.5, counting ────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def counting(parameters=None, multiplications=None):
-    """A wrong answer to 4.5: one of the two numbers counted otherwise."""
-
-    def answer(target_len, source_len, d_model, heads, d_k, d_v, bias=True):
-        sizes = target_len, source_len, d_model, heads, d_k, d_v, bias
-        right = attention_counts(*sizes)
-        return (
-            right[0] if parameters is None else parameters(*sizes),
-            right[1] if multiplications is None else multiplications(*sizes),
-        )
-
-    return answer
-
-
-def projecting(t, s, d, h, k, v):
-    return d * h * (t * k + s * k + s * v + t * v)
-
-
-ATTENTION_COUNTS = (
-    Misconception(
-        "no output projection",
-        counting(
-            lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + bias),
-            lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) - t * d * h * v + h * t * s * (k + v),
-        ),
-        "Both your numbers lack W^O: heads · d_v times d_model parameters and its biases, used at each of the "
-        "target_len positions.",
-    ),
-    Misconception(
-        "output projection's parameters missing",
-        counting(lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + bias)),
-        "Your parameters lack W^O: heads · d_v times d_model, and d_model biases.",
-    ),
-    Misconception(
-        "biases missing",
-        counting(lambda t, s, d, h, k, v, bias: d * h * 2 * (k + v)),
-        "Your parameters leave the biases out: one for each output of each of the four projections, unless bias is "
-        "False.",
-    ),
-    Misconception(
-        "output's biases missing",
-        counting(lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + bias) + h * v * d),
-        "Your parameters count the biases of three projections. W^O has biases too, one for each of its d_model "
-        "outputs: d_model biases.",
-    ),
-    Misconception(
-        "d_model biases each",
-        counting(lambda t, s, d, h, k, v, bias: 2 * d * h * (k + v) + 4 * d * bias),
-        "You give every projection d_model biases. A projection has as many as it has outputs: heads · d_k, heads · "
-        "d_k, heads · d_v, and only the last has d_model.",
-    ),
-    Misconception(
-        "parameters of one head",
-        counting(lambda t, s, d, h, k, v, bias: (2 * k + v) * (d + bias) + (v + bias) * d),
-        "Your parameters are those of one head. There are `heads` of them, and W^O has heads · d_v inputs.",
-    ),
-    Misconception(
-        "projections of one head",
-        counting(lambda t, s, d, h, k, v, bias: (2 * k + v) * (d + bias) + (h * v + bias) * d),
-        "Your parameters count the projections of queries, keys and values for one head. There are `heads` of each.",
-    ),
-    Misconception(
-        "values as wide as keys",
-        counting(lambda t, s, d, h, k, v, bias: 3 * h * k * (d + bias) + (h * v + bias) * d),
-        "Your parameters take all three of queries, keys and values to be d_k wide. Values are d_v wide.",
-    ),
-    Misconception(
-        "biases always",
-        counting(lambda t, s, d, h, k, v, bias: h * (2 * k + v) * (d + 1) + (h * v + 1) * d),
-        "Your parameters count biases even where `bias` is False.",
-    ),
-    Misconception(
-        "heads of full width",
-        counting(lambda t, s, d, h, k, v, bias: h * (4 * d * d + 4 * d * bias)),
-        "You give each head projections of the full width. A head's matrices are d_model × d_k and d_model × d_v: all "
-        "heads together need no more than one wide head.",
-    ),
-    Misconception(
-        "4 d_model²",
-        counting(lambda t, s, d, h, k, v, bias: 4 * d * d + 4 * d * bias),
-        "4 · d_model² (+ 4 · d_model) holds only where heads · d_k = heads · d_v = d_model. Here the widths are free: "
-        "count each projection with its own sizes.",
-    ),
-    Misconception(
-        "4 d_model² + 4 d_model",
-        counting(lambda t, s, d, h, k, v, bias: 4 * d * d + 4 * d),
-        "4 · d_model² + 4 · d_model holds only where heads · d_k = heads · d_v = d_model and there are biases. Here "
-        "the widths are free: count each projection with its own sizes, and its biases only if `bias` says so.",
-    ),
-    Misconception(
-        "4 d_model², no biases",
-        counting(lambda t, s, d, h, k, v, bias: 4 * d * d),
-        "4 · d_model² leaves the biases out, and holds only where heads · d_k = heads · d_v = d_model. Count each "
-        "projection with its own sizes, and a bias for each of its outputs.",
-    ),
-    Misconception(
-        "both numbers by d_model",
-        counting(
-            lambda t, s, d, h, k, v, bias: 4 * d * d + 4 * d * bias,
-            lambda t, s, d, h, k, v, bias: 4 * t * d * d + 2 * t * s * d,
-        ),
-        "Both your numbers are made of d_model alone, which holds only where heads · d_k = heads · d_v = d_model (and, "
-        "for the multiplications, target_len = source_len). Count each product with its own sizes.",
-    ),
-    Misconception(
-        "multiplications by d_model",
-        counting(None, lambda t, s, d, h, k, v, bias: 4 * t * d * d + 2 * t * s * d),
-        "Your multiplications are made of d_model alone, which holds only where heads · d_k = heads · d_v = d_model "
-        "and target_len = source_len. Count each product with its own sizes.",
-    ),
-    Misconception(
-        "output's product missing",
-        counting(
-            None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) - t * d * h * v + h * t * s * (k + v)
-        ),
-        "Your multiplications lack the last product, that with W^O: heads · d_v times d_model at each of the "
-        "target_len positions.",
-    ),
-    Misconception(
-        "output projected at the keys' positions",
-        counting(None, lambda t, s, d, h, k, v, bias: d * h * s * (k + 2 * v) + d * h * t * k + h * t * s * (k + v)),
-        "Your multiplications project the output at source_len positions. There is one output for each query: "
-        "target_len positions.",
-    ),
-    Misconception(
-        "as many keys as queries",
-        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) + h * t * t * (k + v)),
-        "Your two products of Equation 1 take target_len · target_len pairs. Each of the target_len queries meets "
-        "source_len keys.",
-    ),
-    Misconception(
-        "mixing of width d_k",
-        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) + 2 * h * t * s * k),
-        "Your multiplications take both products of Equation 1 to be d_k wide. The second, weights times values, is "
-        "d_v wide.",
-    ),
-    Misconception(
-        "biases multiplied",
-        counting(
-            None,
-            lambda t, s, d, h, k, v, bias: (
-                h * (t * k + s * k + s * v) * (d + bias) + t * d * (h * v + bias) + h * t * s * (k + v)
-            ),
-        ),
-        "Your multiplications count the biases. They are added, not multiplied.",
-    ),
-    Misconception(
-        "projections of one token",
-        counting(None, lambda t, s, d, h, k, v, bias: 2 * d * h * (k + v) + h * t * s * (k + v)),
-        "Your multiplications project one token. Each projection is done for each token, at target_len or source_len "
-        "positions.",
-    ),
-    Misconception(
-        "keys projected at the queries' positions",
-        counting(None, lambda t, s, d, h, k, v, bias: t * d * h * 2 * (k + v) + h * t * s * (k + v)),
-        "Your multiplications project keys and values at target_len positions. There are source_len of them.",
-    ),
-    Misconception(
-        "attention itself missing",
-        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v)),
-        "Your multiplications end at the projections: QKᵀ takes target_len · source_len · d_k more for each head, and "
-        "mixing the values target_len · source_len · d_v.",
-    ),
-    Misconception(
-        "scores without mixing",
-        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) + h * t * s * k),
-        "Your multiplications count QKᵀ, but not the second product of Equation 1, weights times values: target_len · "
-        "source_len · d_v for each head.",
-    ),
-    Misconception(
-        "attention counted for one head",
-        counting(None, lambda t, s, d, h, k, v, bias: projecting(t, s, d, h, k, v) + t * s * (k + v)),
-        "You count the two products of Equation 1 once. Each head does them: heads times.",
-    ),
-    Misconception(
-        "additions counted too",
-        counting(None, lambda t, s, d, h, k, v, bias: 2 * attention_counts(t, s, d, h, k, v, bias)[1]),
-        "Your second number counts multiplications and additions, twice what is asked for. (As floating-point "
-        "operations that is the usual way; here multiplications alone are asked for.)",
-    ),
-    Misconception(
-        "numbers exchanged",
-        lambda *sizes: attention_counts(*sizes)[::-1],
-        "Both numbers are right, but in the wrong order; asked for is (parameters, multiplications).",
-    ),
-)
-
 
 # 4.6, PyTorch's mask ──────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -225,6 +34,18 @@ AS_TORCH_MASK = (
         "four axes",
         lambda mask, batch, heads, target_len: spread(~mask, batch, heads, target_len),
         "Sense and order are right. PyTorch wants three axes: batch and heads merged into the first, `.flatten(0, 1)`.",
+    ),
+    Misconception(
+        "four axes, not inverted",
+        spread,
+        "You write the mask out as it is. Two steps are missing: True has to mean the opposite, `~mask`, and batch and "
+        "heads have to become one axis, `.flatten(0, 1)`.",
+    ),
+    Misconception(
+        "heads first, not inverted",
+        lambda mask, batch, heads, target_len: spread(mask, batch, heads, target_len).transpose(0, 1).flatten(0, 1),
+        "Two things are the wrong way round. For torch.nn.MultiheadAttention True = must not be attended to: `~mask`. "
+        "And the heads of one sentence stand next to each other, 0, 0, 1, 1: first two axes merged as they are.",
     ),
     Misconception(
         "not expanded",
@@ -287,11 +108,16 @@ def unmasked(query, key, value, mask=None):
     return grouped_query_attention(query, key, value)
 
 
+def inverted(query, key, value, mask=None):
+    return grouped_query_attention(query, key, value, None if mask is None else ~mask)
+
+
 def tokens_repeated(query, key, value, mask=None):
-    times = sharing(query, key)
-    return scaled_dot_product_attention(
-        query, key.repeat_interleave(times, dim=2), value.repeat_interleave(times, dim=2), mask
-    )
+    """Written out, to stop where an attention stops that does not look at shapes beforehand."""
+    key, value = (part.repeat_interleave(sharing(query, key), dim=2) for part in (key, value))
+    scores = query @ key.transpose(-2, -1) / math.sqrt(query.size(-1))
+    weights = (scores if mask is None else scores.masked_fill(~mask, -math.inf)).softmax(-1)
+    return weights @ value, weights
 
 
 GROUPED_QUERY_ATTENTION = (
@@ -313,6 +139,7 @@ GROUPED_QUERY_ATTENTION = (
         "You leave it to broadcasting, which spreads an axis of size 1 and no other: right only where there is a "
         "single group, or one for each head. Repeat keys and values, both, until they have as many heads as the "
         "queries.",
+        everywhere=True,
     ),
     Misconception(
         "groups averaged",
@@ -335,10 +162,17 @@ GROUPED_QUERY_ATTENTION = (
         "mask ignored",
         unmasked,
         "Your result stays the same whatever the mask says: hand it on to the attention.",
+        everywhere=True,
+    ),
+    Misconception(
+        "mask inverted",
+        inverted,
+        "Your mask works the wrong way round: it hides what is True. True = may be attended to, here as in 3.4.",
     ),
     Misconception(
         "tokens repeated",
         tokens_repeated,
         "You repeat the tokens. It is the heads, axis 1, that have to become as many as the queries'.",
+        everywhere=True,
     ),
 )

@@ -31,6 +31,21 @@ def wide_scale(query, key, value, w_query, w_key, w_value):
     return attend(query @ w_query * factor, key @ w_key, value @ w_value)
 
 
+def scaled_by(factor):
+    """Queries, already projected, times what that gives of d_k: the scores are divided by something else."""
+    return lambda q, k, v, w_query, w_key, w_value: attend(
+        q @ w_query * factor(w_query.size(-1)), k @ w_key, v @ w_value
+    )
+
+
+def counted_by_width(query, key, value, query_weights, key_weights, value_weights, output_weight):
+    heads = [
+        attend(query @ query_weights[i], key @ key_weights[i], value @ value_weights[i])
+        for i in range(query.size(-1) // query_weights.size(-1))
+    ]
+    return torch.cat(heads, dim=-1) @ output_weight
+
+
 def unprojected(query, key, value, query_weights, key_weights, value_weights, output_weight):
     heads = len(query_weights)
     parts = zip(*(tensor.chunk(heads, dim=-1) for tensor in (query, key, value)), strict=True)
@@ -78,6 +93,29 @@ HEADS_BY_LOOP = (
         "no output matrix",
         looping(lambda heads, output_weight: torch.cat(heads, dim=-1)),
         "You put the heads side by side and stop there: the product with W^O, which mixes what they found, is missing.",
+    ),
+    Misconception(
+        "no output matrix for a single head",
+        looping(lambda heads, output_weight: heads[0] if len(heads) == 1 else torch.cat(heads, dim=-1) @ output_weight),
+        "Where there is a single head you leave W^O out. A single head is projected by it as several are.",
+        everywhere=True,
+    ),
+    Misconception(
+        "heads counted by widths",
+        counted_by_width,
+        "You go through d_model / d_k heads, which is their number only where heads · d_k = d_model. There are as many "
+        "as there are matrices: `len(query_weights)`.",
+        everywhere=True,
+    ),
+    Misconception(
+        "not scaled",
+        looping(head=scaled_by(lambda width: math.sqrt(width))),
+        "Your scores are not divided by √d_k, as Equation 1 has it.",
+    ),
+    Misconception(
+        "scaled by d_k",
+        looping(head=scaled_by(lambda width: 1 / math.sqrt(width))),
+        "Your scores are divided by d_k. Equation 1 divides them by its root, √d_k, and once.",
     ),
     Misconception(
         "heads added",
@@ -253,6 +291,7 @@ SPLIT_HEADS = (
         lambda joined, heads: joined.unflatten(-1, (heads, -1)).transpose(1, 2).flatten(0, 1),
         "Your heads are merged into the batch axis. Keep the two apart, (batch, heads, length, width): masks "
         "broadcast along them.",
+        everywhere=True,
     ),
 )
 
