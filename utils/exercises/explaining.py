@@ -43,21 +43,18 @@ def explanation_of(
     """
     tried = [(index, trial) for index, trial in enumerate(trials) if trial.outcome is not None]
     wrong = [pair for pair in tried if pair[1].finding]
+    right = [pair for pair in tried if not pair[1].finding]
     same_part = [pair for pair in wrong if pair[1].case.part == worst.case.part]
     told: list[tuple[Misconception, dict[int, bool]]] = []
     for misconception in exercise.misconceptions:
         agreement = _agreement(exercise, misconception, wrong, same_part, seed)
-        if agreement is not None:
-            told.append((misconception, agreement))
-    right = [(index, trial) for index, trial in tried if not trial.finding]
-    likely_ones = []
-    for misconception, agreement in told:
+        if agreement is None:
+            continue
         against = sum(not _agrees(exercise, misconception, trial, seed + index) for index, trial in right)
         if all(agreement.values()) and not against:
             return Explanation(misconception.name, misconception.sentence, worst)
         if not misconception.everywhere and against < sum(agreement.values()):
-            likely_ones.append((misconception, agreement))
-    told = likely_ones
+            told.append((misconception, agreement))
     for group in (wrong, same_part if len(same_part) > 1 else []):
         for misconception, agreement in told:
             if group and all(agreement[index] for index, _ in group):
@@ -68,6 +65,8 @@ def explanation_of(
         explained = [trial for index, trial in wrong if agreement[index]]
         sentence = f"In {len(explained)} of {len(wrong)} wrong cases: {misconception.sentence}"
         return Explanation(misconception.name, sentence, next((t for t in explained if t is worst), explained[0]))
+    if worst.finding.level == "held on to":  # looked at in some cases only, which says nothing of the others
+        return Explanation(None, "", worst)
     if worst.finding.level not in NUMERIC:
         return Explanation(None, _only_there(tried, wrong, worst), worst)
     sentence = _seen_from_outside(exercise, call, tried, wrong, worst, seed, fill)
