@@ -126,7 +126,7 @@ WRONG_7_1 = {
     "over the sentence": (loss_of(mixture, lambda logits: logits.log_softmax(1)), "axis 1"),
     "ids above padding": (loss_of(mixture, real=lambda targets, padding_id: targets > padding_id), "padding_id"),
     "one more than counted": (loss_of(mixture, end=lambda total, count: total / (count + 1)), None),
-    "without a guard": (loss_of(mixture, end=lambda total, count: total / count), "all is padding"),
+    "without a guard": (loss_of(mixture, end=lambda total, count: total / count), "0 / 0 is NaN"),
     "never less than two": (loss_of(mixture, end=lambda total, count: total / count.clamp(min=2)), None),
     "1 where nothing is": (
         loss_of(mixture, end=lambda total, count: total / count if count else total + 1), "all is padding"

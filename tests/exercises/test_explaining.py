@@ -88,7 +88,7 @@ def held_on_to(made, answer, *misconceptions):
     [
         (lambda x: x, "the very tensors"),
         (lambda x: x.view_as(x), "the very tensors"),
-        (lambda x: x.clone().requires_grad_(), "still hangs on the graph"),
+        (lambda x: x.clone().requires_grad_() * 1, "still hangs on the graph"),
     ],
 )
 def test_what_a_result_holds_on_to_is_told_where_a_case_asks(made, answer, words):
@@ -99,7 +99,7 @@ def test_what_a_result_holds_on_to_is_told_where_a_case_asks(made, answer, words
 
 
 def test_what_a_wrong_result_holds_on_to_hides_no_misconception(made):
-    report = held_on_to(made, lambda x: (x + 1).requires_grad_(), named(lambda x: x + 1))
+    report = held_on_to(made, lambda x: x.clone().requires_grad_() + 1, named(lambda x: x + 1))
     assert report.misconception == "named" and "graph" not in report.message, report
 
 

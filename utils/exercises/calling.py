@@ -253,7 +253,7 @@ def _held_on_to(results: list, given: Iterable) -> tuple[str, ...]:
     memories = {tensor.untyped_storage().data_ptr() for value in given for tensor in tensors(value)}
     returned = [tensor for tensor in tensors(results) if tensor.layout == torch.strided]
     shared = any(tensor.numel() and tensor.untyped_storage().data_ptr() in memories for tensor in returned)
-    graph = any(tensor.requires_grad for tensor in returned)
+    graph = any(tensor.grad_fn is not None for tensor in returned)
     return (SHARED,) * shared + (GRAPH,) * graph
 
 

@@ -116,7 +116,7 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
 HELD = {  # what is said of a result that is right, by what it keeps alive
     SHARED: "You return the very tensors that were handed over, or views of them: whoever writes into what you return "
     "writes into those too. Make new ones; `.clone()` does.",
-    GRAPH: "What you return still hangs on the graph that it was computed by. Asked for are plain numbers: `.item()`.",
+    GRAPH: "What you return still hangs on the graph that it was computed by: `.item()` makes a plain number of it.",
 }
 
 

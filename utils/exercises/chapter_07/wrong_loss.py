@@ -235,6 +235,12 @@ LOSSES = (
         "then 0 and so is the loss.",
     ),
     Misconception(
+        "divided by no token",
+        loss_with(reduce=lambda losses, real: (losses * real).sum() / real.sum()),
+        "Right, but where all is padding: 0 / 0 is NaN, and so are its gradients. Divide by `real.sum().clamp(min=1)`; "
+        "the loss is then 0.",
+    ),
+    Misconception(
         "the sign",
         loss_with(reduce=lambda losses, real: -mean(losses, real)),
         "The sign is wrong: log-probabilities are negative, the loss is −Σ q log p, a positive number.",

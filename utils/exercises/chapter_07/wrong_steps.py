@@ -92,9 +92,9 @@ STEPS = (
     Misconception(
         "the weights stay",
         Step(order=("backward", "zero", "step")),
-        "The weights stay as they are. Either `optimiser.step()` is missing, or it finds no gradients: they are "
-        "cleared between `backward()` and `step()`, or `backward()` comes later or for another model than the one "
-        "handed over. The order is zero_grad, backward, step.",
+        "The weights stay as they are. Either `step()` of the optimiser that was handed over is missing, or it finds "
+        "no gradients: they are cleared between `backward()` and `step()`, or `backward()` comes later or for another "
+        "model than the one handed over. The order is zero_grad, backward, step.",
     ),
     Misconception(
         "a step before the gradients",
