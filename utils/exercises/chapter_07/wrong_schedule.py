@@ -25,6 +25,11 @@ def nothing_at_zero(update: int, d_model: int, warmup: int = 4000) -> float:
 
 SCHEDULES = (
     Misconception(
+        "only rising",
+        rate_with(lambda u, d, w: d**-0.5 * u * w**-1.5),
+        "Your rate rises for ever. After `warmup` updates it falls with update^−0.5: the smaller of both terms counts.",
+    ),
+    Misconception(
         "the larger of both",
         rate_with(lambda u, d, w: d**-0.5 * max(u**-0.5, u * w**-1.5)),
         "You take the larger of the two; Eq. 3 takes the smaller: the rising line before update `warmup`, the falling "
@@ -77,11 +82,6 @@ SCHEDULES = (
         rate_with(lambda u, d, w: d**-0.5 * min(u**-0.5, (u * w) ** -1.5)),
         "You raise the whole product update · warmup to −1.5. In Eq. 3 the exponent belongs to `warmup` alone: "
         "`update * warmup**-1.5`.",
-    ),
-    Misconception(
-        "only rising",
-        rate_with(lambda u, d, w: d**-0.5 * u * w**-1.5),
-        "Your rate rises for ever. After `warmup` updates it falls with update^−0.5: the smaller of both terms counts.",
     ),
     Misconception(
         "only falling",
