@@ -210,7 +210,8 @@ from utils.transformer import PADDING
 def smoothed_cross_entropy(logits, targets, smoothing=0.1, padding_id=PADDING):
     """Mean over real tokens of −Σ_v q(v) log p(v), q = (1 − ε) one-hot + ε / V (§5.4).
 
-    logits: (..., vocab_size); targets: (...) ids. Returns a scalar, in nats per token; zero without a real token.
+    logits: (..., vocab_size); targets: (...) ids. Returns a scalar, in nats per token; zero without a real token,
+    and so are its gradients then.
     """
     ### BEGIN SOLUTION
     real = targets != padding_id
@@ -530,8 +531,9 @@ print(f"all tokens alike: {together:.1f} nats; all batches alike: {sum(means) / 
 def accumulated_updates(model, optimiser, batches, accumulate, d_model, warmup):
     """One update for every `accumulate` batches, as if these were one large batch; ε = 0.1 (§5.1, §5.3).
 
-    batches: (source, decoder_input, wanted) each. Updates are counted from 1, and Eq. 3 gives each its rate. Batches
-    left over at the end make no update. Returns for each update the mean loss of its real tokens, a number.
+    batches: (source, decoder_input, wanted) each, all read in training mode. Updates are counted from 1, and Eq. 3
+    gives each its rate. Batches left over at the end make no update. A group without a real token makes one like any
+    other, with zero as loss and gradient. Returns a list: of each update the mean loss of its real tokens, a number.
     """
     ### BEGIN SOLUTION
     model.train()
@@ -542,7 +544,7 @@ def accumulated_updates(model, optimiser, batches, accumulate, d_model, warmup):
         optimiser.zero_grad()
         losses.append(0.0)
         for source, decoder_input, wanted in group:
-            share = int((wanted != PADDING).sum()) / all_tokens
+            share = int((wanted != PADDING).sum()) / max(all_tokens, 1)
             loss = share * smoothed_cross_entropy(model(source, decoder_input), wanted)
             loss.backward()  # adds to the gradients, and lets go of this batch's graph
             losses[-1] += loss.item()
@@ -679,6 +681,7 @@ def average_states(states):
     """The mean of several models' weights, name by name, taken in float64 (§6.1).
 
     states: one dictionary of tensors a checkpoint, all with the same names and shapes. Dtypes stay as they are.
+    What is returned are new tensors.
     """
     ### BEGIN SOLUTION
     total, count = {}, 0

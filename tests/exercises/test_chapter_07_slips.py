@@ -21,7 +21,7 @@ def written(late=False, told=sum, everything=False):
             parts, means = [], []
             for source, decoder_input, wanted in group:
                 loss = smoothed_cross_entropy(model(source, decoder_input), wanted)
-                part = loss * (wanted != PADDING).sum() / tokens
+                part = loss * (wanted != PADDING).sum() / tokens.clamp(min=1)
                 part.backward()
                 parts.append(part.item())
                 means.append(loss.item())

@@ -117,6 +117,7 @@ def cleared_at_the_end(model, optimiser, source, decoder_input, wanted, rate, sm
 
 
 WRONG_7_3 = {
+    "the graph in what is returned": (step(told=lambda loss: loss), "still hangs on the graph"),
     "cleared at the end": (cleared_at_the_end, "clear them after the step"),
     "padding in the loss": (step(all_positions), None),
     "weights set to zero": (step(after=zero_all), None),
@@ -156,7 +157,7 @@ def with_a_closure(model, optimiser, source, decoder_input, wanted, rate, smooth
         loss.backward()
         return loss
 
-    return optimiser.step(closure)
+    return optimiser.step(closure).item()
 
 
 def gradients_by_hand(model, optimiser, source, decoder_input, wanted, rate, smoothing=0.1):
@@ -199,7 +200,7 @@ RIGHT_7_3 = {
     "cleared by hand": cleared_by_hand,
     "torch's own loss": step(by_torchs_loss),
     "back to evaluation mode": step(after=back_to_evaluation),
-    "a tensor": step(told=lambda loss: loss),
+    "a tensor": step(told=lambda loss: loss.detach()),
 }
 
 # 7.4 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -219,7 +220,7 @@ def accumulating(share=None, rate=None, told=None, limit=None, between=None, smo
             parts = []
             for number, (source, decoder_input, wanted) in enumerate(group):
                 loss = smoothed_cross_entropy(model(source, decoder_input), wanted, smoothing)
-                part = counts[number] / sum(counts) if share is None else share(group, number)
+                part = counts[number] / max(sum(counts), 1) if share is None else share(group, number)
                 (part * loss).backward()
                 parts.append((part * loss).item())
                 if between is not None:
@@ -244,7 +245,7 @@ def places(group, number):
 
 def source_tokens(group, number):
     counts = [int((source != PADDING).sum()) for source, _, _ in group]
-    return counts[number] / sum(counts)
+    return counts[number] / max(sum(counts), 1)
 
 
 def one_batch_of_all(model, optimiser, batches, accumulate, d_model, warmup):
@@ -320,12 +321,12 @@ def divided_at_the_end(model, optimiser, batches, accumulate, d_model, warmup):
         total, tokens = total + loss.item(), tokens + count.item()
         if number % accumulate == 0:
             for parameter in model.parameters():
-                parameter.grad /= tokens
+                parameter.grad /= max(tokens, 1)
             for group in optimiser.param_groups:
                 group["lr"] = paper_schedule(number // accumulate, d_model, warmup)
             optimiser.step()
             optimiser.zero_grad()
-            losses.append(total / tokens)
+            losses.append(total / max(tokens, 1))
             tokens, total = 0, 0.0
     return losses
 
@@ -338,7 +339,7 @@ def by_scheduler(model, optimiser, batches, accumulate, d_model, warmup):
     model.train()
     for start in range(len(batches) // accumulate):
         group = batches[start * accumulate : (start + 1) * accumulate]
-        tokens = sum((wanted != PADDING).sum() for _, _, wanted in group)
+        tokens = sum((wanted != PADDING).sum() for _, _, wanted in group).clamp(min=1)
         losses.append(0.0)
         for source, decoder_input, wanted in group:
             loss = smoothed_cross_entropy(model(source, decoder_input), wanted) * (wanted != PADDING).sum() / tokens

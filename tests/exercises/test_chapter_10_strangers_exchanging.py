@@ -226,7 +226,7 @@ WRONG_10_6 = {
     "rows for columns": (cut_from_rows, None),
     "viewed": (viewed, "view"),
     "all heads together": (all_heads_together, None),
-    "norms for queries": (queries_for_keys, "run along the queries"),
+    "norms for queries": (queries_for_keys, None),
     "weights written over": (weight_written, "`weights`"),
     "a bound": (bounded, None),
     "weights squared": (lambda w, v, o: w**2 * handed(v, o).norm(dim=-1)[:, None], None),

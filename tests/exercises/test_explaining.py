@@ -64,6 +64,45 @@ def test_what_is_declared_everywhere_has_to_agree_everywhere(explained):
     assert explained(wrong_at(1, 2), declared, named(wrong_at(1, 2, 4), "looser")).misconception == "looser"
 
 
+def test_what_more_right_cases_speak_against_than_wrong_ones_for_is_not_told(explained):
+    declared = named(wrong_at(1, 2, 3, 4))
+    assert explained(wrong_at(1, 2, 3), declared).misconception == "named"
+    assert explained(wrong_at(4), declared).misconception is None
+    assert "the input is long" in explained(wrong_at(4), declared).explanation
+
+
+def test_a_dictionary_is_not_like_a_list():
+    assert not alike(Outcome({0: 1.0, 1: 2.0}), Outcome([1.0, 2.0]))
+    assert not alike(Outcome(([1.0], {"a": {0: 1.0}})), Outcome(([1.0], {"a": [1.0]})))
+    assert alike(Outcome((1.0, {"a": [2.0]})), Outcome([1.0, {"a": (2.0,)}]))
+
+
+def held_on_to(made, answer, *misconceptions):
+    cases = lambda g: [Case(str(n), (normal(g, n),), apart=n < 3, traits=("t",) * (n < 3)) for n in LENGTHS]  # noqa: E731
+    fillers = tuple(named(lambda x: None, str(i)) for i in range(3))
+    return examine(made(lambda x: 1 * x, cases=cases, misconceptions=(*misconceptions, *fillers)), answer, 0)
+
+
+@pytest.mark.parametrize(
+    ("answer", "words"),
+    [
+        (lambda x: x, "the very tensors"),
+        (lambda x: x.view_as(x), "the very tensors"),
+        (lambda x: x.clone().requires_grad_() * 1, "still hangs on the graph"),
+    ],
+)
+def test_what_a_result_holds_on_to_is_told_where_a_case_asks(made, answer, words):
+    report = held_on_to(made, answer)
+    assert not report.passed and words in report.message and not report.explanation, report
+    assert held_on_to(made, lambda x: x.clone()).passed
+    assert examine(made(lambda x: 1 * x), answer, 0).passed  # these cases do not ask
+
+
+def test_what_a_wrong_result_holds_on_to_hides_no_misconception(made):
+    report = held_on_to(made, lambda x: x.clone().requires_grad_() + 1, named(lambda x: x + 1))
+    assert report.misconception == "named" and "graph" not in report.message, report
+
+
 def test_a_second_error_may_hide_the_first_in_another_part(explained):
     report = explained(wrong_at(1, 2, elsewhere=wrong_at(3, 4, by=5.0)), named(wrong_at(1, 2)))
     assert report.misconception == "named" and report.explanation == "The sentence of named."

@@ -3,7 +3,7 @@
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
@@ -23,6 +23,7 @@ RANDOM_STATE, EVERYWHERE = "the random state", "the hooks of all modules"
 MODE, HOOKS, FORWARD, FOLLOWED = ".training", ".hooks", ".forward", ".requires_grad"
 OWN_WEIGHTS, OWN_MODE = "the module's own parameters", "the module's own mode"
 EARLIER = "what an earlier call returned"
+SHARED, GRAPH = "the memory of the inputs", "the graph behind the result"
 TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
@@ -170,6 +171,8 @@ def _called(
     if not case.gradients:  # else it is the check that asks for them
         asking = [name for name, tensor in _newly_followed(untouched, names) if name not in damaged]
         damaged += tuple(name + FOLLOWED for name in asking)
+    if case.apart:
+        damaged += _held_on_to(results, names.values())
     if _hooks_everywhere() != hooks:
         damaged += (EVERYWHERE,)
     if form.kind == "module":
@@ -243,6 +246,15 @@ def _weights_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """What modules have learnt by now, apart from them: {"model.table": …}."""
     held = [(f"{name}.{key}", value) for name, module in modules.items() for key, value in module.state_dict().items()]
     return {name: tensor.detach().clone() for name, tensor in held}
+
+
+def _held_on_to(results: list, given: Iterable) -> tuple[str, ...]:
+    """What results keep alive besides their own numbers."""
+    memories = {tensor.untyped_storage().data_ptr() for value in given for tensor in tensors(value)}
+    returned = [tensor for tensor in tensors(results) if tensor.layout == torch.strided]
+    shared = any(tensor.numel() and tensor.untyped_storage().data_ptr() in memories for tensor in returned)
+    graph = any(tensor.grad_fn is not None for tensor in returned)
+    return (SHARED,) * shared + (GRAPH,) * graph
 
 
 def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:

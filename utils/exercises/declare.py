@@ -40,6 +40,7 @@ class Case:
     own_weights: bool = False  # modules: leave the weights as the constructor drew them
     observe: str = "result"  # one of OBSERVED, or ".weight"
     random_kept: bool = False  # the call must leave torch's random state as it found it
+    apart: bool = False  # functions: what is returned must hang on no graph, and share no memory with the arguments
     earlier: tuple = ()  # modules: the arguments of a call before, whose result must leave no trace in this one
     times: int = 1  # called so many times on the same arguments; above 1, the results come as a list
     # Names of modules among the arguments that the call is to change, because it trains them: the outcome is then

@@ -4,7 +4,7 @@ outside (parts in the wrong order, transposed, an ignored input, wrong in one ki
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 import torch
@@ -12,7 +12,7 @@ from torch import Tensor
 
 from utils.exercises.calling import Outcome, form_of, input_names, run_case, same_bits
 from utils.exercises.declare import Case, Exercise, Misconception
-from utils.exercises.judging import alike, close
+from utils.exercises.judging import HELD, alike, close
 from utils.exercises.structure import digits_apart, leaves, size, tensors
 from utils.exercises.surroundings import TooSlow, time_limit
 
@@ -38,21 +38,23 @@ def explanation_of(
     A misconception that agrees with the answer in every case comes first, then one that agrees wherever the answer
     is wrong, then one that agrees in all wrong cases of the part in which the worst one lies (a second error may
     hide the first elsewhere), then the one that agrees in most, if in two thirds of the wrong cases. A misconception
-    that is declared `everywhere` is told in the first way only.
+    that is declared `everywhere` is told in the first way only. One that more right cases speak against
+    than wrong ones for is not told: the answer's error is another one.
     """
     tried = [(index, trial) for index, trial in enumerate(trials) if trial.outcome is not None]
     wrong = [pair for pair in tried if pair[1].finding]
+    right = [pair for pair in tried if not pair[1].finding]
     same_part = [pair for pair in wrong if pair[1].case.part == worst.case.part]
     told: list[tuple[Misconception, dict[int, bool]]] = []
     for misconception in exercise.misconceptions:
         agreement = _agreement(exercise, misconception, wrong, same_part, seed)
-        if agreement is not None:
-            told.append((misconception, agreement))
-    for misconception, agreement in told:
-        right = [(index, trial) for index, trial in tried if not trial.finding]
-        if all(agreement.values()) and all(_agrees(exercise, misconception, t, seed + i) for i, t in right):
+        if agreement is None:
+            continue
+        against = sum(not _agrees(exercise, misconception, trial, seed + index) for index, trial in right)
+        if all(agreement.values()) and not against:
             return Explanation(misconception.name, misconception.sentence, worst)
-    told = [pair for pair in told if not pair[0].everywhere]
+        if not misconception.everywhere and against <= sum(agreement.values()):
+            told.append((misconception, agreement))
     for group in (wrong, same_part if len(same_part) > 1 else []):
         for misconception, agreement in told:
             if group and all(agreement[index] for index, _ in group):
@@ -63,6 +65,8 @@ def explanation_of(
         explained = [trial for index, trial in wrong if agreement[index]]
         sentence = f"In {len(explained)} of {len(wrong)} wrong cases: {misconception.sentence}"
         return Explanation(misconception.name, sentence, next((t for t in explained if t is worst), explained[0]))
+    if worst.finding.level == "held on to":  # looked at in some cases only, which says nothing of the others
+        return Explanation(None, "", worst)
     if worst.finding.level not in NUMERIC:
         return Explanation(None, _only_there(tried, wrong, worst), worst)
     sentence = _seen_from_outside(exercise, call, tried, wrong, worst, seed, fill)
@@ -109,7 +113,10 @@ def _agrees(exercise: Exercise, misconception: Misconception, trial: Any, seed: 
             outcome = run_case(exercise, misconception.answer, trial.case, seed)
     except TooSlow:
         return False
-    return alike(outcome, trial.outcome, trial.case.tolerance)
+    seen = trial.outcome
+    if trial.finding and trial.finding.level != "held on to":  # what else is wrong is what is to be explained
+        seen = replace(seen, damaged=tuple(name for name in seen.damaged if name not in HELD))
+    return alike(outcome, seen, trial.case.tolerance)
 
 
 def _seen_from_outside(

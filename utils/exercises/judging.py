@@ -20,11 +20,13 @@ from utils.exercises.calling import (
     EVERYWHERE,
     FOLLOWED,
     FORWARD,
+    GRAPH,
     HOOKS,
     MODE,
     OWN_MODE,
     OWN_WEIGHTS,
     RANDOM_STATE,
+    SHARED,
     Outcome,
     form_of,
     input_names,
@@ -36,7 +38,7 @@ from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves,
 # From fundamental to subtle: of several findings the earliest is told.
 LEVELS = (
     "unwritten", "raised", "slow", "not a module", "weights", "nothing", "structure", "shape", "dtype", "device",
-    "finite", "damage", "values", "gradients", "property",
+    "finite", "damage", "values", "gradients", "held on to", "property",
 )  # fmt: skip
 SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
 PLAIN = (numbers.Number, np.bool_, str, list, tuple, set, Mapping)  # what is shown as it is; NumPy's numbers too
@@ -87,7 +89,7 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
     """The most fundamental thing that is wrong with an outcome, or None."""
     if outcome.trouble is not None:
         return _troubled(outcome)
-    if outcome.value is None and expected.value is not None:
+    if _nothing(case, outcome.value) and not _nothing(case, expected.value):
         return Finding("nothing", "Your code returns None: is the `return` missing?", None, expected.value)
     if inspect.iscoroutine(outcome.value):
         outcome.value.close()
@@ -101,11 +103,28 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
     finding = _compare(exercise, case, expected.value, outcome.value)
     if finding is not None and finding.rank < LEVELS.index("damage"):
         return finding
-    if outcome.damaged:
-        return Finding("damage", _damage(exercise, case, outcome.damaged))
-    if finding is not None:
-        return finding
-    return _compare_gradients(case, expected, outcome) if case.gradients else None
+    damaged = tuple(name for name in outcome.damaged if name not in HELD)
+    if damaged:
+        return Finding("damage", _damage(exercise, case, damaged))
+    if finding is None and case.gradients:
+        finding = _compare_gradients(case, expected, outcome)
+    if finding is None and outcome.damaged:
+        return Finding("held on to", " ".join(HELD[name] for name in outcome.damaged))
+    return finding
+
+
+HELD = {  # what is said of a result that is right, by what it keeps alive
+    SHARED: "You return the very tensors that were handed over, or views of them: whoever writes into what you return "
+    "writes into those too. Make new ones; `.clone()` does.",
+    GRAPH: "What you return still hangs on the graph that it was computed by: `.item()` makes a plain number of it.",
+}
+
+
+def _nothing(case: Case, value: Any) -> bool:
+    """Whether a call has returned None; where it is to change something, that stands beside what it returned."""
+    if case.changes and isinstance(value, list | tuple) and len(value) == 2:
+        value = value[0]
+    return value is None or case.times > 1 and isinstance(value, list) and all(part is None for part in value)
 
 
 LEFT = {  # what is said of a module, by the end of the name of what was changed
@@ -355,10 +374,20 @@ def _where(got: Tensor, expected: Tensor) -> str:
 def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Finding | None:
     wanted, got = expected.gradients or {}, outcome.gradients or {}
     noise = noise_of(wanted.values())
+    # Where some gradient is not zero, its name says more.
+    no_graph = all(g is None for g in got.values()) and not any(
+        g is not None and bool(g.any()) for g in wanted.values()
+    )
     for name, want in wanted.items():
         have = got.get(name)
         if want is None or name not in got:
             continue
+        if have is None and no_graph:
+            sentence = (
+                "The numbers are right, but hang on no graph, so that `backward()` would stop with an error: compute "
+                "them from the inputs, even where all gradients are zero."
+            )
+            return Finding("gradients", sentence, None, want)
         if have is None:
             if bool((want.abs() <= noise).all()):
                 continue

@@ -57,7 +57,9 @@ def _use(definition: Definition, forbidden: str) -> ast.expr | ast.stmt | None:
         elif isinstance(node, ast.Name | ast.Attribute):
             owner, value = _value(node, definition.names, aliases)
             called_so = isinstance(node, ast.Attribute) and node.attr == last and isinstance(owner, ModuleType)
-            if value is _meant(forbidden) or (called_so and _same_library(owner.__name__, forbidden)):
+            meant = _meant(forbidden)
+            made_of_it = isinstance(meant, type) and isinstance(value, meant)  # made elsewhere, and called here
+            if value is meant or made_of_it or (called_so and _same_library(owner.__name__, forbidden)):
                 return node
     return None
 

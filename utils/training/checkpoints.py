@@ -81,6 +81,7 @@ def average_states(states: Iterable[dict[str, Tensor]]) -> dict[str, Tensor]:
     """The mean of several models' weights, name by name, taken in float64 (§6.1).
 
     states: one dictionary of tensors a checkpoint, all with the same names and shapes. Dtypes stay as they are.
+    What is returned are new tensors.
     """
     total, count = {}, 0
     for state in states:

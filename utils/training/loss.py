@@ -21,7 +21,8 @@ def smoothed_cross_entropy(
 ) -> Tensor:
     """Mean over real tokens of −Σ_v q(v) log p(v), q = (1 − ε) one-hot + ε / V (§5.4).
 
-    logits: (..., vocab_size); targets: (...) ids. Returns a scalar, in nats per token; zero without a real token.
+    logits: (..., vocab_size); targets: (...) ids. Returns a scalar, in nats per token; zero without a real token,
+    and so are its gradients then.
     """
     if logits.shape[:-1] != targets.shape:
         raise ShapeError(f"Logits of shape {tuple(logits.shape)} do not fit targets of shape {tuple(targets.shape)}.")

@@ -86,3 +86,8 @@ def sgd(model: nn.Module, momentum: float = 0.0) -> torch.optim.Optimizer:
 def adam(model: nn.Module) -> torch.optim.Optimizer:
     """The paper's optimiser (§5.3)."""
     return torch.optim.Adam(model.parameters(), lr=0.3, betas=(0.9, 0.98), eps=1e-9)
+
+
+def in_two_groups(model: Small) -> torch.optim.Optimizer:
+    """Two parameter groups, each with a rate of its own."""
+    return torch.optim.SGD([{"params": [model.table]}, {"params": [model.bias], "lr": 0.9}], lr=0.4)

@@ -35,8 +35,9 @@ def accumulated_updates(
 ) -> list[float]:  # fmt: skip
     """One update for every `accumulate` batches, as if these were one large batch; ε = 0.1 (§5.1, §5.3).
 
-    batches: (source, decoder_input, wanted) each. Updates are counted from 1, and Eq. 3 gives each its rate. Batches
-    left over at the end make no update. Returns for each update the mean loss of its real tokens, a number.
+    batches: (source, decoder_input, wanted) each, all read in training mode. Updates are counted from 1, and Eq. 3
+    gives each its rate. Batches left over at the end make no update. A group without a real token makes one like any
+    other, with zero as loss and gradient. Returns a list: of each update the mean loss of its real tokens, a number.
     """
     model.train()
     losses = []
@@ -46,7 +47,7 @@ def accumulated_updates(
         optimiser.zero_grad()
         losses.append(0.0)
         for source, decoder_input, wanted in group:
-            share = int((wanted != PADDING).sum()) / all_tokens
+            share = int((wanted != PADDING).sum()) / max(all_tokens, 1)
             loss = share * smoothed_cross_entropy(model(source, decoder_input), wanted)
             loss.backward()  # adds to the gradients, and lets go of this batch's graph
             losses[-1] += loss.item()

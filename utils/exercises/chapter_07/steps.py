@@ -5,9 +5,9 @@ from collections.abc import Callable
 import torch
 from torch import Generator
 
-from utils.exercises.chapter_07.models import LeftOver, RoomForOne, Small, adam, batch, sgd
+from utils.exercises.chapter_07.models import LeftOver, RoomForOne, Small, adam, batch, in_two_groups, sgd
 from utils.exercises.chapter_07.references import accumulated_updates, training_step
-from utils.exercises.chapter_07.words import EDGE, EVALUATION, LEFT, TWICE, UNEVEN
+from utils.exercises.chapter_07.words import EDGE, EVALUATION, GROUPS, LEFT, TWICE, UNEVEN
 from utils.exercises.chapter_07.wrong_accumulation import ACCUMULATIONS
 from utils.exercises.chapter_07.wrong_steps import STEPS
 from utils.exercises.declare import Case, Exercise, Property
@@ -25,8 +25,6 @@ def _step_cases(generator: Generator) -> list[Case]:
         arguments = model, make(model), *batch(generator, lengths), rate, *more
         return Case(name, arguments, changes=("model",), tolerance=NEAR, **options)
 
-    two_groups = Small(generator)
-    grouped = torch.optim.SGD([{"params": [two_groups.table]}, {"params": [two_groups.bias], "lr": 0.9}], lr=0.4)
     single = Small(generator, dtype=torch.float32)
     return [
         case("one update", [3, 2], 0.1),
@@ -40,9 +38,9 @@ def _step_cases(generator: Generator) -> list[Case]:
         case("dropout, training mode", [3, 2], 0.1, dropout=0.5),
         case("dropout, the model was translating", [3, 2], 0.1, dropout=0.5, training=False, traits=(EVALUATION,)),
         Case("float32", (single, sgd(single), *batch(generator, [2, 3]), 0.1), changes=("model",), tolerance=1e-4),
-        Case("two parameter groups", (two_groups, grouped, *batch(generator, [3, 2]), 0.07), changes=("model",),
-             tolerance=NEAR, part=EDGE, traits=("the optimiser has two parameter groups",)),
+        case("two parameter groups", [3, 2], 0.07, in_two_groups, part=EDGE, traits=(GROUPS,)),
         case("gradients left over", [3, 2], 0.1, model=LeftOver(generator), part=EDGE, traits=(LEFT,)),
+        case("what is returned", [3, 4], 0.1, part=EDGE, apart=True),
         case("one sentence of one token", [1], 0.1, part=EDGE),
         case("a rate of 0", [2, 1], 0.0, part=EDGE),
     ]  # fmt: skip
@@ -72,10 +70,10 @@ STEP = Exercise(
 def _accumulation_cases(generator: Generator) -> list[Case]:
     def case(
         name: str, groups: list[list[int]], accumulate: int, d_model: int = 16, warmup: int = 4, make: Callable = sgd,
-        dropout: float = 0.0, model: Small | None = None, **options,
+        dropout: float = 0.0, model: Small | None = None, longest: int | None = None, **options,
     ) -> Case:  # fmt: skip
         model = (model or Small(generator, dropout)).train(dropout == 0)
-        batches = [batch(generator, lengths) for lengths in groups]
+        batches = [batch(generator, lengths, longest) for lengths in groups]
         arguments = model, make(model), batches, accumulate, d_model, warmup
         return Case(name, arguments, changes=("model",), tolerance=NEAR, **options)
 
@@ -93,6 +91,10 @@ def _accumulation_cases(generator: Generator) -> list[Case]:
         case("with dropout", [[3, 2], [1], [2], [4]], 2, dropout=0.4, traits=(UNEVEN, EVALUATION)),
         case("one batch an update", [[3, 2], [1], [2]], 1, part=EDGE, traits=("accumulate is 1",)),
         case("one batch is left over", [[3], [1, 2], [2, 2]], 2, part=EDGE, traits=("batches are left over",)),
+        case("two parameter groups", [[3, 2], [1]], 2, make=in_two_groups, part=EDGE, traits=(UNEVEN, GROUPS)),
+        case("a group without a real token", [[3], [2, 1], [0, 0], [0], [1], [2, 3]], 2, longest=3, part=EDGE,
+             make=lambda m: sgd(m, 0.9), traits=(UNEVEN, "a group has no real token")),
+        case("what is returned", [[2, 3], [1]], 2, part=EDGE, apart=True, **uneven),
         case("room for one batch's graph", [[2, 3], [1], [3], [2]], 2, model=RoomForOne(generator), part=EDGE,
              traits=("there is memory for one batch only",)),
     ]  # fmt: skip
@@ -139,7 +141,7 @@ ACCUMULATING = Exercise(
         "The loss of one large batch is Σ (loss of a token) / (all real tokens). By what must the *mean* loss of a "
         "small batch be multiplied to be its part of that sum?",
         "For each group: count its real tokens, `zero_grad()` once; then for each batch (its real tokens / those of "
-        "the group) · `smoothed_cross_entropy(…)`, and `backward()` at once; then rate and `step()`, once.",
+        "the group, at least 1) · `smoothed_cross_entropy(…)`, and `backward()` at once; then rate and `step()`, once.",
         "`for start in range(0, len(batches) - accumulate + 1, accumulate): group = batches[start : start + "
         "accumulate]` leaves the rest out. The rate is `paper_schedule(number, d_model, warmup)`, where `number` "
         "counts the updates from 1.",

@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+import torch
 from torch import Tensor, nn
 from torch.optim import Optimizer
 
@@ -21,13 +22,14 @@ def real_tokens(source: Tensor, wanted: Tensor) -> int:
 class Accumulation:
     """An answer to 7.4; the defaults make it right."""
 
-    share: Callable = lambda size, all_sizes, count: size / all_sizes
+    share: Callable = lambda size, all_sizes, count: size / max(all_sizes, 1)
     size: Callable = real_tokens  # of a batch, from its source and what is wanted
     number: Callable = lambda updates, batches: updates + 1  # which update the schedule is asked for
     zero_at: str = "group"  # or "batch", "never"
     step_at: str = "group"  # or "batch"
     rate: Callable = paper_schedule
     rate_at: str = "before"  # the step, or "after", "never"
+    groups: int | None = None  # how many parameter groups get the rate
     smoothing: float = 0.1
     more: int = 1  # how far beyond len(batches) - accumulate a group may begin
     mode: bool = True
@@ -65,13 +67,13 @@ class Accumulation:
                     sum(parts).backward()
                 self._step(optimiser, self.rate(self.number(done[0], done[1] + number + 1), d_model, warmup))
         if self.told_by_tokens:
-            return sum(mean * size for mean, size in zip(means, sizes, strict=True)) / sum(sizes)
+            return sum(mean * size for mean, size in zip(means, sizes, strict=True)) / max(sum(sizes), 1)
         return sum(part.item() for part in parts) if self.told is None else self.told(means)
 
     def _step(self, optimiser: Optimizer, rate: float) -> None:
         acts = {"before": (True, False), "after": (False, True), "never": (False, False)}[self.rate_at]
         for index, sets in enumerate(acts):
-            for parameters in optimiser.param_groups if sets else ():
+            for parameters in optimiser.param_groups[: self.groups] if sets else ():
                 parameters["lr"] = rate
             if index == 0:
                 optimiser.step()
@@ -92,7 +94,7 @@ def step_for_each_batch(
         group = batches[start : start + accumulate]
         sizes = [real_tokens(source, wanted) for source, _, wanted in group]
         means = [Step()(model, optimiser, *one, rate) for one in group]
-        losses.append(sum(mean * size for mean, size in zip(means, sizes, strict=True)) / sum(sizes))
+        losses.append(sum(mean * size for mean, size in zip(means, sizes, strict=True)) / max(sum(sizes), 1))
     return losses
 
 
@@ -102,6 +104,16 @@ def over_all_batches(
     everything = sum(real_tokens(source, wanted) for source, _, wanted in batches)
     answer = Accumulation(share=lambda size, all_sizes, count: size / everything)
     return answer(model, optimiser, batches, accumulate, d_model, warmup)
+
+
+def without_empty_groups(
+    model: nn.Module, optimiser: Optimizer, batches: list, accumulate: int, d_model: int, warmup: int
+) -> list[float]:
+    kept = []
+    for start in range(0, len(batches) - accumulate + 1, accumulate):
+        group = batches[start : start + accumulate]
+        kept += group if any(real_tokens(source, wanted) for source, _, wanted in group) else []
+    return Accumulation()(model, optimiser, kept, accumulate, d_model, warmup)
 
 
 def accumulated_with_a_new_optimiser(
@@ -204,6 +216,31 @@ ACCUMULATIONS = (
         "graphs lie in memory together, and saving that memory is what accumulation is for: call it for each batch.",
     ),
     Misconception(
+        "divided by no token",
+        replace(RIGHT, share=lambda size, all_sizes, count: size / all_sizes),
+        "Right, but where a group has no real token: you divide by 0. Its loss and its gradient are zero: divide by "
+        "`max(tokens, 1)`.",
+    ),
+    Misconception(
+        "divided by no token, in tensors",
+        replace(RIGHT, share=lambda size, all_sizes, count: torch.tensor(size) / torch.tensor(all_sizes)),
+        "Right, but where a group has no real token: 0 / 0 is NaN in tensors, and NaN spreads to all weights. Its loss "
+        "and its gradient are zero: divide by `tokens.clamp(min=1)`.",
+    ),
+    Misconception(
+        "no update without a real token",
+        without_empty_groups,
+        "Right, but where a group has no real token: you leave it out. It makes an update like any other, with a loss "
+        "of zero, and counts in the schedule.",
+    ),
+    Misconception(
+        "the rate of the first group only",
+        replace(RIGHT, groups=1),
+        "You set the rate of the optimiser's first parameter group only. It may have several: loop over "
+        "`optimiser.param_groups`.",
+        everywhere=True,
+    ),
+    Misconception(
         "evaluation mode",
         replace(RIGHT, mode=False),
         "You train in evaluation mode, without dropout: `model.train()`.",
@@ -232,7 +269,7 @@ ACCUMULATIONS = (
     ),
     Misconception(
         "divided twice",
-        replace(RIGHT, share=lambda size, all_sizes, count: size / all_sizes / count),
+        replace(RIGHT, share=lambda size, all_sizes, count: size / max(all_sizes, 1) / count),
         "You divide by the number of batches too. Shares by tokens add up to 1 already.",
     ),
     Misconception(

@@ -45,6 +45,20 @@ def into_the_first(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
     return states[0]
 
 
+def divided_by_names(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    means = {name: exact_mean([state[name] for state in states]) for name in states[0]}
+    factor = len(states) / len(means)
+    return {name: (factor * mean).to(states[0][name].dtype) for name, mean in means.items()}
+
+
+def added_into_a_double(states: list[dict[str, Tensor]]) -> dict[str, Tensor]:
+    total = {name: tensor.double() for name, tensor in states[0].items()}
+    for state in states[1:]:
+        for name, tensor in state.items():
+            total[name] += tensor.double()
+    return {name: (tensor / len(states)).to(states[0][name].dtype) for name, tensor in total.items()}
+
+
 AVERAGES = (
     Misconception(
         "the sum",
@@ -78,10 +92,32 @@ AVERAGES = (
         "You divide by one more than there are checkpoints.",
     ),
     Misconception(
-        "added up in 16 bits",
+        "divided by the number of names",
+        divided_by_names,
+        "You divide by the number of names in a checkpoint: `len(state)` counts weights, `len(states)` checkpoints.",
+    ),
+    Misconception(
+        "added up in its own format",
         average_with(in_its_own_format),
-        "You add up in the weights' own format. In float16 the sum overflows beyond 65 504, and every sum of 16-bit "
-        "numbers is rounded: add up `tensor.double()`, and turn the mean back at the end.",
+        "You add up in the weights' own format. In float16 the sum overflows beyond 65 504, and every sum of 16-bit or "
+        "32-bit numbers is rounded: add up `tensor.double()`, and turn the mean back at the end.",
+    ),
+    Misconception(
+        "the mean of its own format",
+        average_with(lambda tensors: torch.stack(tensors).mean(dim=0)),
+        "You take the mean in the weights' own format, so that every sum is rounded. Asked for is a mean in float64: "
+        "`tensor.double()` first, and `.to(tensor.dtype)` at the end.",
+    ),
+    Misconception(
+        "shares in its own format",
+        average_with(lambda tensors: sum(tensor / len(tensors) for tensor in tensors)),
+        "You divide and add up in the weights' own format, so that every step is rounded. Asked for is a mean in "
+        "float64: `tensor.double()` first, and `.to(tensor.dtype)` at the end.",
+    ),
+    Misconception(
+        "added up in float32",
+        average_with(lambda tensors: torch.stack([t.float() for t in tensors]).mean(dim=0).to(tensors[0].dtype)),
+        "You add up in float32. Asked for is a mean in float64: `tensor.double()` in place of `tensor.float()`.",
     ),
     Misconception(
         "the dtype changes",
@@ -93,6 +129,12 @@ AVERAGES = (
         "always float32",
         average_with(lambda tensors: exact_mean(tensors).float()),
         "Your mean is always float32. A checkpoint in another format should come back in its own: `.to(tensor.dtype)`.",
+    ),
+    Misconception(
+        "double makes no copy of float64",
+        added_into_a_double,
+        "`.double()` of a tensor that is float64 already is that tensor itself, no copy: `+=` then adds into the first "
+        "checkpoint. `total = total + tensor` makes a new one.",
     ),
     Misconception(
         "written into the first",
@@ -143,6 +185,12 @@ def lowest(losses: list[float]) -> int:
     return min((loss, index) for index, loss in enumerate(losses) if loss == loss)[1]
 
 
+def without_nan(losses: list[float], patience: int) -> tuple[int, int]:
+    kept = [index for index, loss in enumerate(losses) if loss == loss]
+    best, stop = stop_with()([losses[index] for index in kept], patience)
+    return kept[best], kept[stop]
+
+
 STOPS = (
     Misconception(
         "one too late",
@@ -176,6 +224,11 @@ STOPS = (
         "You ask for a gain of some size. Here every loss below the best so far is one, however small the gain.",
     ),
     Misconception(
+        "a gain of 0.0001",
+        stop_with(better=lambda loss, best, before: loss < best - 1e-4),
+        "You ask for a gain of some size. Here every loss below the best so far is one, however small the gain.",
+    ),
+    Misconception(
         "a glance at what was never trained",
         stop_with(told=lambda losses, best, stop, patience: (lowest(losses), stop)),
         "Your best is the best of the whole list. What comes after the stop was never trained, so it cannot be chosen.",
@@ -195,6 +248,24 @@ STOPS = (
         first_is_best,
         "You take the first loss for the best so far without asking whether it is a number. Where it is NaN, no later "
         "loss is below it. Begin with `float('inf')`: then NaN is no gain, at the first validation as at any other.",
+    ),
+    Misconception(
+        "NaN ends the training",
+        lambda losses, patience: stop_with()(losses[: [*map(math.isnan, losses), True].index(True) + 1], patience),
+        "You stop at a loss that is NaN. Here it counts as a validation without gain, like any other.",
+    ),
+    Misconception(
+        "NaN is left out",
+        without_nan,
+        "You leave out losses that are NaN. Here each counts as a validation without gain, like any other.",
+    ),
+    Misconception(
+        "ends behind the last",
+        lambda losses, patience: stop_with(
+            told=lambda losses, best, stop, patience: (best, stop + (stop == len(losses) - 1))
+        )(losses, patience),
+        "Where nothing stops the training, you return the number of validations. Counted from 0, the last of them is "
+        "`len(losses) - 1`.",
     ),
     Misconception(
         "the loss, not where",

@@ -1,5 +1,6 @@
-"""What goes wrong with the smoothed loss (7.1) and with the schedule (7.2), and what puts it right."""
+"""What goes wrong with the smoothed loss (7.1), and what puts it right."""
 
+import math
 from collections.abc import Callable
 
 import torch
@@ -79,7 +80,61 @@ def always_zero(logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding
     return mean(smoothed(logits.log_softmax(dim=-1), targets, smoothing), targets != PADDING)
 
 
+def neither_right_nor_padding(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    hot = one_hot(log_probabilities, targets)
+    share = torch.ones(log_probabilities.size(-1), dtype=log_probabilities.dtype) / (log_probabilities.size(-1) - 2)
+    share[PADDING] = 0.0
+    return -(((1 - smoothing) * hot + smoothing * (1 - hot) * share) * log_probabilities).sum(dim=-1)
+
+
+def divergence(log_probabilities: Tensor, targets: Tensor, smoothing: float) -> Tensor:
+    """KL(q ‖ p) in place of −Σ q log p."""
+    q = (1 - smoothing) * one_hot(log_probabilities, targets) + smoothing / log_probabilities.size(-1)
+    return (torch.xlogy(q, q) - q * log_probabilities).sum(dim=-1)
+
+
+def of_the_exponentials(logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding_id: int = PADDING) -> Tensor:
+    probabilities = logits.exp() / logits.exp().sum(dim=-1, keepdim=True)
+    return mean(smoothed(probabilities.log(), targets, smoothing), targets != padding_id)
+
+
+def over_axis(axis: int) -> Callable:
+    """A softmax over another axis than the last."""
+
+    def answer(logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding_id: int = PADDING) -> Tensor:
+        return mean(smoothed(logits.log_softmax(dim=axis), targets, smoothing), targets != padding_id)
+
+    return answer
+
+
+def entry_ruled_out(logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding_id: int = PADDING) -> Tensor:
+    ruled_out = logits.index_fill(-1, torch.tensor([padding_id]), -math.inf)
+    real = targets != padding_id
+    return mean(smoothed(ruled_out.log_softmax(dim=-1), targets, smoothing).masked_fill(~real, 0), real)
+
+
+def plain_by_default(logits: Tensor, targets: Tensor, smoothing: float = 0.0, padding_id: int = PADDING) -> Tensor:
+    return loss_with()(logits, targets, smoothing, padding_id)
+
+
+def torchs_padding(logits: Tensor, targets: Tensor, smoothing: float = 0.1, padding_id: int = -100) -> Tensor:
+    return loss_with()(logits, targets, smoothing, padding_id)
+
+
 LOSSES = (
+    Misconception(
+        "plain by default",
+        plain_by_default,
+        "Right where `smoothing` is given. Where it is not, your default is 0: asked for is `smoothing=0.1`.",
+        everywhere=True,
+    ),
+    Misconception(
+        "−100 by default",
+        torchs_padding,
+        "Your default for `padding_id` is −100, as in torch, so that padding counts where nothing is said: asked for "
+        "is `padding_id=PADDING`.",
+        everywhere=True,
+    ),
     Misconception(
         "not smoothed",
         loss_with(lambda logs, targets, smoothing: smoothed(logs, targets, 0.0)),
@@ -92,6 +147,23 @@ LOSSES = (
         "You give ε / (V − 1) to each wrong token and none of it to the right one. Szegedy et al. mix with the uniform "
         "distribution over all V entries, so the right token has 1 − ε + ε / V and every other ε / V. (Both forms are "
         "in use; this course and torch take the first.)",
+    ),
+    Misconception(
+        "ε / (V − 2)",
+        loss_with(neither_right_nor_padding),
+        "You share ε among the V − 2 entries that are neither right nor padding, as *The Annotated Transformer* does. "
+        "Here all V entries get ε / V, the right one and the one for padding too.",
+    ),
+    Misconception(
+        "the divergence",
+        loss_with(divergence),
+        "You return the divergence KL(q ‖ p). It is smaller than the loss asked for, −Σ q log p, by the entropy of q, "
+        "−Σ q log q. The gradients are the same.",
+    ),
+    Misconception(
+        "perplexity",
+        loss_with(reduce=lambda losses, real: mean(losses, real).exp()),
+        "You return the exponential of the loss, the perplexity. Asked for is the loss itself, in nats per token.",
     ),
     Misconception(
         "none for the padding entry",
@@ -163,6 +235,12 @@ LOSSES = (
         "then 0 and so is the loss.",
     ),
     Misconception(
+        "divided by no token",
+        loss_with(reduce=lambda losses, real: (losses * real).sum() / real.sum()),
+        "Right, but where all is padding: 0 / 0 is NaN, and so are its gradients. Divide by `real.sum().clamp(min=1)`; "
+        "the loss is then 0.",
+    ),
+    Misconception(
         "the sign",
         loss_with(reduce=lambda losses, real: -mean(losses, real)),
         "The sign is wrong: log-probabilities are negative, the loss is −Σ q log p, a positive number.",
@@ -179,109 +257,32 @@ LOSSES = (
         "`log_softmax` never forms the probability.",
     ),
     Misconception(
+        "the softmax over sentences",
+        over_axis(0),
+        "Your softmax runs over axis 0, so that sentences compete. The entries of the vocabulary do, and they stand on "
+        "the last axis: `log_softmax(dim=-1)`.",
+    ),
+    Misconception(
+        "the softmax over positions",
+        over_axis(1),
+        "Your softmax runs over axis 1, which are positions where there is a batch. The entries of the vocabulary "
+        "compete, and they stand on the last axis: `log_softmax(dim=-1)`.",
+    ),
+    Misconception(
+        "the padding entry ruled out",
+        entry_ruled_out,
+        "You set the padding entry's logit to −∞. Its log-probability is −∞ then, and with its share ε / V the loss is "
+        "infinite. What counts for nothing are *positions* whose target is padding; the vocabulary stays whole.",
+    ),
+    Misconception(
+        "the softmax by hand",
+        of_the_exponentials,
+        "Right, but where a logit is large: its exponential is infinite, and ∞ / ∞ is NaN. `log_softmax` takes the "
+        "largest logit off first, which changes nothing else.",
+    ),
+    Misconception(
         "padding is always 0",
         always_zero,
         "You compare with 0, whatever `padding_id` says.",
-    ),
-)
-
-# 7.2, the schedule ────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-def rate_with(formula: Callable, first: int = 1) -> Callable:
-    """An answer to 7.2 with another formula(update, d_model, warmup)."""
-
-    def answer(update: int, d_model: int, warmup: int = 4000) -> float:
-        return formula(max(update, first), d_model, warmup)
-
-    return answer
-
-
-def without_guard(update: int, d_model: int, warmup: int = 4000) -> float:
-    return d_model**-0.5 * min(update**-0.5, update * warmup**-1.5)
-
-
-def nothing_at_zero(update: int, d_model: int, warmup: int = 4000) -> float:
-    return 0.0 if update < 1 else without_guard(update, d_model, warmup)
-
-
-SCHEDULES = (
-    Misconception(
-        "the larger of both",
-        rate_with(lambda u, d, w: d**-0.5 * max(u**-0.5, u * w**-1.5)),
-        "You take the larger of the two; Eq. 3 takes the smaller: the rising line before update `warmup`, the falling "
-        "root after it.",
-    ),
-    Misconception(
-        "the width on the falling term only",
-        rate_with(lambda u, d, w: min(d**-0.5 * u**-0.5, u * w**-1.5)),
-        "d_model^−0.5 multiplies both terms: it stands outside of the min. Yours multiplies the falling one only.",
-    ),
-    Misconception(
-        "the width on the rising term only",
-        rate_with(lambda u, d, w: min(u**-0.5, d**-0.5 * u * w**-1.5)),
-        "d_model^−0.5 multiplies both terms: it stands outside of the min. Yours multiplies the rising one only.",
-    ),
-    Misconception(
-        "1 / update",
-        rate_with(lambda u, d, w: d**-0.5 * min(1 / u, u * w**-1.5)),
-        "Your rate falls as 1 / update. In Eq. 3 it falls with the root: update^−0.5.",
-    ),
-    Misconception(
-        "the width left out",
-        rate_with(lambda u, d, w: min(u**-0.5, u * w**-1.5)),
-        "The factor d_model^−0.5 is missing: your rate is the same for every width.",
-    ),
-    Misconception(
-        "wider is faster",
-        rate_with(lambda u, d, w: d**0.5 * min(u**-0.5, u * w**-1.5)),
-        "You multiply by √d_model; Eq. 3 has d_model^−0.5, so that wider models take smaller steps.",
-    ),
-    Misconception(
-        "divided by d_model",
-        rate_with(lambda u, d, w: min(u**-0.5, u * w**-1.5) / d),
-        "You divide by d_model; Eq. 3 divides by its root.",
-    ),
-    Misconception(
-        "warmup^−0.5",
-        rate_with(lambda u, d, w: d**-0.5 * min(u**-0.5, u * w**-0.5)),
-        "Your exponent of `warmup` is −0.5. With −1.5 both terms are equal at update = warmup: w · w^−1.5 = w^−0.5.",
-    ),
-    Misconception(
-        "only rising",
-        rate_with(lambda u, d, w: d**-0.5 * u * w**-1.5),
-        "Your rate rises for ever. After `warmup` updates it falls with update^−0.5: the smaller of both terms counts.",
-    ),
-    Misconception(
-        "only falling",
-        rate_with(lambda u, d, w: d**-0.5 * u**-0.5),
-        "Your rate is largest at the first update: the warm-up is missing.",
-    ),
-    Misconception(
-        "constant after the warm-up",
-        rate_with(lambda u, d, w: d**-0.5 * min(w**-0.5, u * w**-1.5)),
-        "Your rate stays at its peak after the warm-up. In Eq. 3 the first term holds the update, not `warmup`: "
-        "update^−0.5.",
-    ),
-    Misconception(
-        "4000, whatever is asked",
-        rate_with(lambda u, d, w: without_guard(u, d)),
-        "Your warm-up is always 4000 updates long: use `warmup`.",
-    ),
-    Misconception(
-        "counted from 0",
-        lambda update, d_model, warmup=4000: without_guard(update + 1, d_model, warmup),
-        "You are one update ahead: updates are counted from 1 already, so nothing is to be added.",
-    ),
-    Misconception(
-        "no rate for update 0",
-        without_guard,
-        "Right from update 1 on. At 0 the root's reciprocal does not exist (0 ** −0.5 stops with an error); "
-        "`max(update, 1)` gives the rate of update 1 there.",
-    ),
-    Misconception(
-        "zero at update 0",
-        nothing_at_zero,
-        "Right from update 1 on. At 0 asked for is the rate of update 1: `max(update, 1)`.",
     ),
 )

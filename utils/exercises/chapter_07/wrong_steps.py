@@ -21,7 +21,9 @@ class Step:
     smoothing: float | None = None  # in place of the argument
     reduce: Callable = lambda loss, wanted: loss
     told: Callable = lambda before, after: before
-    swapped: bool = False
+    read: Callable = lambda source, decoder_input, wanted: (source, decoder_input)
+    said: Callable = lambda decoder_input, wanted: wanted
+    late: bool = False  # the rate is set after the step
 
     def __call__(
         self, model: nn.Module, optimiser: Optimizer, source: Tensor, decoder_input: Tensor, wanted: Tensor,
@@ -30,16 +32,18 @@ class Step:
         """One update, in this way."""
         if self.mode is not None:
             model.train(self.mode)
-        for group in optimiser.param_groups[: self.groups]:
+        for group in optimiser.param_groups[: 0 if self.late else self.groups]:
             group["lr"] = rate
         epsilon = smoothing if self.smoothing is None else self.smoothing
-        read, said = (decoder_input, wanted) if not self.swapped else (wanted, wanted)
-        loss = self.reduce(smoothed_cross_entropy(model(source, read), said, epsilon), wanted)
+        read, said = self.read(source, decoder_input, wanted), self.said(decoder_input, wanted)
+        loss = self.reduce(smoothed_cross_entropy(model(*read), said, epsilon), wanted)
         for act in self.order:
             {"zero": optimiser.zero_grad, "backward": loss.backward, "step": optimiser.step}[act]()
+        for group in optimiser.param_groups if self.late else ():
+            group["lr"] = rate
         if self.told(0, 1):
             with torch.no_grad():
-                return smoothed_cross_entropy(model(source, read), said, epsilon).item()
+                return smoothed_cross_entropy(model(*read), said, epsilon).item()
         return loss.item()
 
 
@@ -62,6 +66,16 @@ def plain_descent(
     return loss
 
 
+def step_first(
+    model: nn.Module, optimiser: Optimizer, source: Tensor, decoder_input: Tensor, wanted: Tensor, rate: float,
+    smoothing: float = 0.1,
+) -> float:  # fmt: skip
+    for group in optimiser.param_groups:
+        group["lr"] = rate
+    optimiser.step()
+    return Step(order=("zero", "backward"))(model, optimiser, source, decoder_input, wanted, rate, smoothing)
+
+
 STEPS = (
     Misconception(
         "gradients pile up",
@@ -78,13 +92,38 @@ STEPS = (
     Misconception(
         "the weights stay",
         Step(order=("backward", "zero", "step")),
-        "The weights stay as they are. Either `optimiser.step()` is missing, or the gradients are cleared between "
-        "`backward()` and `step()`, so that it finds none. The order is zero_grad, backward, step.",
+        "The weights stay as they are. Either `step()` of the optimiser that was handed over is missing, or it finds "
+        "no gradients: they are cleared between `backward()` and `step()`, or `backward()` comes later or for another "
+        "model than the one handed over. The order is zero_grad, backward, step.",
+    ),
+    Misconception(
+        "a step before the gradients",
+        step_first,
+        "You take the step before `backward()`, so with the gradients that were there before: none at first, and later "
+        "those of the batch before. The order is zero_grad, backward, step.",
+    ),
+    Misconception(
+        "the rate comes too late",
+        Step(late=True),
+        "You set the rate after the step, so it counts for the next update only: first the rate, then "
+        "`optimiser.step()`.",
+    ),
+    Misconception(
+        "source and decoder input exchanged",
+        Step(read=lambda source, decoder_input, wanted: (decoder_input, source)),
+        "You hand the model its two inputs in the wrong order: `model(source, decoder_input)`.",
+    ),
+    Misconception(
+        "compared with its own input",
+        Step(said=lambda decoder_input, wanted: decoder_input),
+        "You compare the logits with `decoder_input`, what the model reads. At each position it is to say the next "
+        "token: compare with `wanted`.",
     ),
     Misconception(
         "two steps",
         Step(order=("zero", "backward", "step", "step")),
-        "You take two steps with one gradient; asked for is one.",
+        "Your steps are twice as long as they should be: you call `optimiser.step()` twice, or `backward()` twice, "
+        "which adds the same gradient once more.",
     ),
     Misconception(
         "the mode left as it was",
@@ -123,7 +162,7 @@ STEPS = (
     ),
     Misconception(
         "the input for the target",
-        Step(swapped=True),
+        Step(read=lambda source, decoder_input, wanted: (source, wanted)),
         "You let the model read `wanted`, the very tokens that it has to say. It reads `decoder_input`.",
     ),
     Misconception(

@@ -52,6 +52,7 @@ def _cases(generator: Generator) -> list[Case]:
         Case("the first step of one sentence", drawn(1, None), part=EDGE, traits=(FIRST,)),
         Case("one token in the cache", drawn(2, 1), part=EDGE, traits=(SEVERAL,)),
         Case("forty in the cache", drawn(1, 40), part=EDGE),
+        Case("eleven hundred in the cache", drawn(1, 1100), part=EDGE, traits=("the cache is long",)),
     ]
 
 

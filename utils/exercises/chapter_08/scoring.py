@@ -5,7 +5,8 @@ from torch import Generator
 
 from utils.exercises.chapter_08.references import bleu, training_flops
 from utils.exercises.chapter_08.words import EDGE
-from utils.exercises.chapter_08.wrong_scoring import BLEU, CLIPPED, FLOPS
+from utils.exercises.chapter_08.wrong_bleu import BLEU
+from utils.exercises.chapter_08.wrong_scoring import CLIPPED, FLOPS
 from utils.exercises.declare import Case, Exercise
 from utils.translation.bleu import clipped_matches
 
@@ -45,14 +46,19 @@ def _matching_cases(generator: Generator) -> list[Case]:
         Case("three words only, single tokens", (few, others, 1), traits=("n-grams are repeated",)),
         Case("three words only, pairs", (few, others, 2), traits=("n-grams are repeated",)),
         Case("the other way round, pairs", (others, few, 2), traits=("n-grams are repeated",)),
+        Case("fives", (hypothesis, reference, 5), part=EDGE, traits=("the order is above 4",)),
         Case("a sentence shorter than the order", (["der", "Hund"], reference, 3), part=EDGE),
+        Case("far shorter than the order", (["der"], reference, 4), part=EDGE),
+        Case("a reference shorter than the order", (hypothesis, ["der", "Hund"], 3), part=EDGE),
+        Case("another word in the middle", (["der", "Hund", "nicht", "heute"], ["der", "Hund", "sieht", "heute"], 3),
+             part=EDGE),
         Case("nothing written", ([], reference, 1), part=EDGE),
         Case("equal sentences", (few, list(few), 2), part=EDGE, traits=("n-grams are repeated",)),
         Case("exactly one n-gram", (few[:4], list(few[:4]), 4), part=EDGE),
         Case("capital and small letters", (["Der", "Hund", "sieht"], ["der", "Hund", "sieht"], 1), part=EDGE),
         Case("a full stop too many", (["ja", ".", ".", "nein", "."], ["ja", ".", "nein", "."], 1), part=EDGE),
         Case("words cut elsewhere", (["Haus", "tür", "zu"], ["Haust", "ür", "auf"], 2), part=EDGE),
-    ]
+    ]  # fmt: skip
 
 
 MATCHING = Exercise(
@@ -117,7 +123,7 @@ def _bleu_cases(generator: Generator) -> list[Case]:
              traits=(SHORTER,)),
         Case("capital and small letters", ([["Der", "Hund", "sieht", "die", "Katze"]],
                                            [["der", "Hund", "sieht", "die", "Katze"]]), part=EDGE),
-        Case("nothing written at all", ([[]], [wanted[0]]), part=EDGE),
+        Case("nothing written at all", ([[]], [wanted[0]]), part=EDGE, traits=("there is no n-gram at all",)),
     ]  # fmt: skip
 
 

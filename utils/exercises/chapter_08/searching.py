@@ -205,6 +205,7 @@ def _beam_cases(generator: Generator) -> list[Case]:
         Case("a large vocabulary", drawn(4, 4, 500, end=4.0), traits=(SEVERAL,)),
         Case("END is likely", drawn(3, 3, 12, end=5.0), traits=(SEVERAL, "END is likely")),
         Case("float64", drawn(2, 3, 9, dtype=torch.float64), traits=(SEVERAL,)),
+        Case("log P far below 0", (live - 800, scores), part=EDGE, traits=(SEVERAL, "log P is far below 0")),
         Case("beam 1", drawn(3, 1, 8), part=EDGE, traits=(SEVERAL, "the beam is 1 wide")),
         Case("the first step: one hypothesis lives", (first, scores[:, :1].expand(-1, 3, -1).clone()), part=EDGE,
              traits=(SEVERAL, "one hypothesis is alive")),

@@ -114,6 +114,32 @@ def _newest_hidden_states(projection: Callable[[nn.Module], nn.Module]) -> Calla
     return answer
 
 
+def _scaled(scale: Callable[[int, int], float]) -> Callable:
+    """An answer with another scale, from d_k and d_model."""
+
+    def answer(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
+        query, key, value = _parts(attention, x)
+        grown = _grown(cache, key, value)
+        query = query * math.sqrt(query.size(-1)) * scale(query.size(-1), x.size(-1))
+        return _attended(attention, query, *grown), grown
+
+    return answer
+
+
+def _all_blocked(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
+    query, key, value = _parts(attention, x)
+    grown = _grown(cache, key, value)
+    return _attended(attention, query, *grown, torch.zeros(1, grown[0].size(2), dtype=torch.bool)), grown
+
+
+def _oldest_leaves(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
+    query, key, value = _parts(attention, x)
+    grown = _grown(cache, key, value)
+    if cache is not None and cache[0].size(2) > 1:
+        grown = grown[0][:, :, 1:], grown[1][:, :, 1:]
+    return _attended(attention, query, *grown), grown
+
+
 def _one_head(attention: nn.Module, x: Tensor, cache: Cache = None) -> tuple:
     query, key, value = _parts(attention, x)
     grown = _grown(cache, key, value)
@@ -165,6 +191,27 @@ CACHED = (
         "no scale",
         _unscaled,
         "Your scores are not divided by √d_k.",
+    ),
+    Misconception(
+        "divided by d_k",
+        _scaled(lambda d_k, d_model: 1 / d_k),
+        "You divide the scores by d_k; Eq. 1 divides by its root.",
+    ),
+    Misconception(
+        "scaled by d_model",
+        _scaled(lambda d_k, d_model: d_model**-0.5),
+        "You divide the scores by √d_model. Each head has queries and keys of the width d_k: divide by √d_k.",
+    ),
+    Misconception(
+        "all is blocked",
+        _all_blocked,
+        "Your mask blocks everything: True stands for *may attend to* here. The newest token may look at all there is, "
+        "so no mask is needed.",
+    ),
+    Misconception(
+        "the oldest leaves",
+        _oldest_leaves,
+        "You take the oldest token out of the cache as the newest comes in. Nothing leaves: the cache grows by one.",
     ),
     Misconception(
         "the first row of the causal mask",

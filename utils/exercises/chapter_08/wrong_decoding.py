@@ -7,7 +7,7 @@ import torch
 from torch import Tensor, nn
 
 from utils.exercises.declare import Misconception
-from utils.transformer.masks import BEGIN, END, PADDING
+from utils.transformer.masks import BEGIN, END, PADDING, UNKNOWN
 
 # 8.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -151,6 +151,22 @@ GREEDY = (
         _decoding(limit=lambda source, extra: _words(source) + 1 + extra),
         "Your limit is one too high: the source's END is counted among its words, or a row that has `limits` tokens "
         "may write one more.",
+    ),
+    Misconception(
+        "END is ruled out",
+        _decoding(ruled_out=(PADDING, BEGIN, END)),
+        "You rule out END too, so that no sentence ends before its limit.",
+    ),
+    Misconception(
+        "all ids below 4 are ruled out",
+        _decoding(ruled_out=(PADDING, UNKNOWN, BEGIN, END)),
+        "You rule out all ids below 4. END, 3, is among them, so that no sentence ends before its limit; and the "
+        "unknown word, 1, may be written.",
+    ),
+    Misconception(
+        "the unknown word is ruled out",
+        _decoding(ruled_out=(PADDING, UNKNOWN, BEGIN)),
+        "You rule out the unknown word, 1, too. Only PADDING and BEGIN are never written.",
     ),
     Misconception(
         "padding is counted as words",

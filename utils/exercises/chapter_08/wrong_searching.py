@@ -109,6 +109,30 @@ def _ends_beside_the_live(live: Tensor, log_probabilities: Tensor) -> tuple:
     return *chosen, scores[:, :, END].masked_fill(scores[:, :, END] < chosen[0][:, -1:], -math.inf)
 
 
+def _by_probabilities(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = (live.exp()[:, :, None] * log_probabilities.exp()).log(), live.size(1)
+    return *_choose(_without_end(scores), beam), _ended(scores, beam)
+
+
+def _rows_of_the_batch(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] + log_probabilities, live.size(1)
+    best, parents, tokens = _choose(_without_end(scores), beam)
+    return best, parents + beam * torch.arange(len(live))[:, None], tokens, _ended(scores, beam)
+
+
+def _ends_of_parents(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] + log_probabilities, live.size(1)
+    best, parents, tokens = _choose(_without_end(scores), beam)
+    return best, parents, tokens, _ended(scores, beam).gather(1, parents)
+
+
+def _ends_alone(live: Tensor, log_probabilities: Tensor) -> tuple:
+    scores, beam = live[:, :, None] + log_probabilities, live.size(1)
+    ended = _ended(scores, beam)
+    alone = log_probabilities[:, :, END].masked_fill(ended == -math.inf, -math.inf)
+    return *_choose(_without_end(scores), beam), alone
+
+
 def _lowest(live: Tensor, log_probabilities: Tensor) -> tuple:
     scores, beam = live[:, :, None] + log_probabilities, live.size(1)
     best, places = (
@@ -136,6 +160,12 @@ BEAM_STEP = (
         "top. Probabilities are multiplied; their logarithms are added.",
     ),
     Misconception(
+        "by probabilities",
+        _by_probabilities,
+        "You turn log-probabilities into probabilities, multiply, and take the logarithm. Below a log P of about −100 "
+        "there is no such number in 32 bits but 0, and its logarithm is −∞: add the logarithms instead.",
+    ),
+    Misconception(
         "END lives on",
         _end_lives_on,
         "Continuations by END stand among your live ones. They are finished: what lives on are the best continuations "
@@ -161,6 +191,12 @@ BEAM_STEP = (
         "place % vocab_size the token.",
     ),
     Misconception(
+        "rows of the whole batch",
+        _rows_of_the_batch,
+        "Your parents are rows of the flattened batch, sentence · beam + hypothesis. Asked for is the hypothesis's "
+        "number within its sentence, from 0 to beam − 1.",
+    ),
+    Misconception(
         "divided by the beam",
         _wrong_divisor,
         "You divide places by the width of the beam. In a row of beam · vocab_size numbers, each hypothesis has "
@@ -170,6 +206,18 @@ BEAM_STEP = (
         "places instead of tokens",
         _places_as_tokens,
         "Your tokens are places in the flattened row. The token is place % vocab_size.",
+    ),
+    Misconception(
+        "ENDs in the order of the parents",
+        _ends_of_parents,
+        "Your `ended` is in the order of those that live on. It belongs to the hypotheses that were handed in: entry i "
+        "is that of old hypothesis i.",
+    ),
+    Misconception(
+        "END alone",
+        _ends_alone,
+        "Your `ended` holds the log-probability of END alone. The hypothesis with END behind it is as likely as all "
+        "its tokens together: add `live`.",
     ),
     Misconception(
         "every END is finished",
