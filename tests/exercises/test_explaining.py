@@ -7,7 +7,7 @@ from torch import nn
 from utils.exercises import Case, Misconception, Property, examine
 from utils.exercises.calling import Outcome, Trouble, run_case
 from utils.exercises.drawing import normal
-from utils.exercises.judging import alike
+from utils.exercises.sameness import alike
 
 LENGTHS = (1, 2, 3, 4)  # of the cases' inputs, each with a wrong answer of its own to be made
 

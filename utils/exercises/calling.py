@@ -3,27 +3,34 @@
 import copy
 import inspect
 import sys
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from functools import cache
 from typing import Any
 
 import torch
 from torch import Tensor, nn
-from torch.nn.modules import module as module_hooks
 from torch.utils._python_dispatch import TorchDispatchMode
 
+from utils.exercises.changes import (
+    EARLIER,
+    EVERYWHERE,
+    FOLLOWED,
+    RANDOM_STATE,
+    damaged_inputs,
+    grown,
+    held_on_to,
+    hooks_everywhere,
+    named_tensors,
+    newly_followed,
+    own_damage,
+    own_of,
+    same_or_meta,
+)
 from utils.exercises.declare import WATCHED, Case, Exercise
 from utils.exercises.structure import leaves, tensors
 from utils.exercises.surroundings import TooSlow, learner_lines, prints_caught, usual_state
 
-# How what was changed is named, beside the inputs' own names. The last four are said of modules, FOLLOWED of tensors,
-# too.
-RANDOM_STATE, EVERYWHERE = "the random state", "the hooks of all modules"
-MODE, HOOKS, FORWARD, FOLLOWED = ".training", ".hooks", ".forward", ".requires_grad"
-OWN_WEIGHTS, OWN_MODE = "the module's own parameters", "the module's own mode"
-EARLIER = "what an earlier call returned"
-SHARED, GRAPH = "the memory of the inputs", "the graph behind the result"
 TURNED = 2  # the way of putting weights into a module that turns matrices over, and their gradients back
 
 
@@ -130,7 +137,7 @@ def _called(
 ) -> Outcome:
     arguments, keywords = copy.deepcopy((case.arguments, dict(case.keywords)))
     names = dict(form.signature.bind(*arguments, **keywords).arguments)
-    inputs = {name: tensor for name, tensor in _named_tensors(names) if tensor.is_floating_point()}
+    inputs = {name: tensor for name, tensor in named_tensors(names) if tensor.is_floating_point()}
     if case.gradients:
         for tensor in inputs.values():
             tensor.requires_grad_()
@@ -150,7 +157,7 @@ def _called(
         if case.observe.startswith("."):
             kept = getattr(call, case.observe[1:])
             return Outcome(kept.detach().clone() if isinstance(kept, Tensor) else kept)
-        own = _own_of(call)
+        own = own_of(call)
         if case.earlier:
             earlier = tensors(_awaited_by_nobody(call(*copy.deepcopy(case.earlier))))
             kept = [tensor.detach().clone() for tensor in earlier]
@@ -159,25 +166,25 @@ def _called(
         with Largest() as watched:
             call(*arguments, **keywords)
         return Outcome(watched.numbers if case.observe == "largest" else sorted(watched.shapes))
-    random_state, hooks = torch.get_rng_state(), _hooks_everywhere()
+    random_state, hooks = torch.get_rng_state(), hooks_everywhere()
     results = [_python_numbers(_awaited_by_nobody(call(*arguments, **keywords))) for _ in range(case.times)]
     value = results[0] if case.times == 1 else results
     if case.changes:
         value = value, _weights_of({name: names[name] for name in case.changes})
     untouched = input_names(form, case)
     names, untouched = ({n: v for n, v in given.items() if n not in case.changes} for given in (names, untouched))
-    damaged = _damaged(untouched, names)
-    damaged += tuple(name for name in names if _grown(untouched[name], names[name]))
+    damaged = damaged_inputs(untouched, names)
+    damaged += tuple(name for name in names if grown(untouched[name], names[name]))
     if not case.gradients:  # else it is the check that asks for them
-        asking = [name for name, tensor in _newly_followed(untouched, names) if name not in damaged]
+        asking = [name for name, tensor in newly_followed(untouched, names) if name not in damaged]
         damaged += tuple(name + FOLLOWED for name in asking)
     if case.apart:
-        damaged += _held_on_to(results, names.values())
-    if _hooks_everywhere() != hooks:
+        damaged += held_on_to(results, names.values())
+    if hooks_everywhere() != hooks:
         damaged += (EVERYWHERE,)
     if form.kind == "module":
-        damaged += _own_damage(own, _own_of(call))
-        if case.earlier and not all(map(_same_or_meta, kept, earlier)):
+        damaged += own_damage(own, own_of(call))
+        if case.earlier and not all(map(same_or_meta, kept, earlier)):
             damaged += (EARLIER,)
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
@@ -224,53 +231,10 @@ def _python_numbers(value: Any) -> Any:
     return parts if isinstance(value, list) else tuple(parts)
 
 
-def _own_of(module: nn.Module) -> tuple[dict[str, Tensor], dict[str, bool]]:
-    """A module's parameters as they are now, and the modes of all its parts."""
-    parameters = {name: parameter.detach().clone() for name, parameter in module.named_parameters()}
-    return parameters, {name: part.training for name, part in module.named_modules()}
-
-
-def _own_damage(before: tuple[dict, dict], after: tuple[dict, dict]) -> tuple[str, ...]:
-    """What a call has changed of the module itself, and should not have: buffers are its own to change."""
-    (had, modes), (has, modes_now) = before, after
-    same = had.keys() == has.keys() and all(_same_or_meta(tensor, has[name]) for name, tensor in had.items())
-    turned = any(modes_now.get(name, mode) != mode for name, mode in modes.items())
-    return (() if same else (OWN_WEIGHTS,)) + ((OWN_MODE,) if turned else ())
-
-
-def _same_or_meta(one: Tensor, other: Tensor) -> bool:
-    return one.device.type == "meta" or same_bits(one, other)
-
-
 def _weights_of(modules: Mapping[str, nn.Module]) -> dict[str, Tensor]:
     """What modules have learnt by now, apart from them: {"model.table": …}."""
     held = [(f"{name}.{key}", value) for name, module in modules.items() for key, value in module.state_dict().items()]
     return {name: tensor.detach().clone() for name, tensor in held}
-
-
-def _held_on_to(results: list, given: Iterable) -> tuple[str, ...]:
-    """What results keep alive besides their own numbers."""
-    memories = {tensor.untyped_storage().data_ptr() for value in given for tensor in tensors(value)}
-    returned = [tensor for tensor in tensors(results) if tensor.layout == torch.strided]
-    shared = any(tensor.numel() and tensor.untyped_storage().data_ptr() in memories for tensor in returned)
-    graph = any(tensor.grad_fn is not None for tensor in returned)
-    return (SHARED,) * shared + (GRAPH,) * graph
-
-
-def _named_tensors(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
-    """The tensors among arguments: ("query", …), ("tokens[0]", …)."""
-    return [(name + way, leaf) for name, value in names.items() for way, leaf in leaves(value) if _is_tensor(leaf)]
-
-
-def _plain_leaves(value: Any) -> dict[str, Any]:
-    """What lists and dictionaries hold besides tensors and modules, under the way to it."""
-    return {way: leaf for way, leaf in leaves(value) if isinstance(leaf, int | float | str | None)}
-
-
-def _grown(before: Any, after: Any) -> bool:
-    """Whether lists and dictionaries hold other plain things than before, or more tensors."""
-    had, has = (dict(_named_tensors({"": value})) for value in (before, after))
-    return _plain_leaves(before) != _plain_leaves(after) or not has.keys() <= had.keys()
 
 
 def _shared_parameters(given: tuple) -> dict[str, Tensor]:
@@ -285,59 +249,6 @@ def _shared_parameters(given: tuple) -> dict[str, Tensor]:
         label = f"{kind} {earlier + 1}" if earlier else kind
         shared |= {f"{label}.{name}": parameter for name, parameter in module.named_parameters()}
     return shared
-
-
-def _damaged(before: Mapping[str, Any], after: Mapping[str, Any]) -> tuple[str, ...]:
-    """The names of inputs that a call has changed: tensors, and the weights, buffers and modes of modules."""
-    had, has = (dict([*_named_tensors(names), *_held_by_modules(names)]) for names in (before, after))
-    return tuple(name for name, tensor in had.items() if name not in has or not same_bits(tensor, has[name]))
-
-
-def _newly_followed(before: Mapping[str, Any], after: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
-    """The tensors among arguments that ask for gradients and did not."""
-    had = dict(_named_tensors(before))
-    return [(n, t) for n, t in _named_tensors(after) if t.requires_grad and n in had and not had[n].requires_grad]
-
-
-def _hooks_everywhere() -> int:
-    """How many hooks there are that PyTorch calls for every module of every model."""
-    return len(module_hooks._global_forward_hooks) + len(module_hooks._global_forward_pre_hooks)
-
-
-def _held_by_modules(names: Mapping[str, Any]) -> list[tuple[str, Tensor]]:
-    """What modules among arguments hold: ("model.table", …), and, of all modules within, their modes as
-    ("model.training", …), how many hooks hang on them, whether `forward` is written over, which parameters learn.
-    """
-    held = []
-    for name, value in names.items():
-        for way, leaf in leaves(value):
-            if isinstance(leaf, nn.Module):
-                held += [(f"{name}{way}.{key}", part) for key, part in leaf.state_dict().items()]
-                every = list(leaf.modules())
-                held.append((name + way + MODE, torch.tensor([module.training for module in every])))
-                held.append((name + way + HOOKS, torch.tensor([_hooks_of(module) for module in every])))
-                held.append((name + way + FORWARD, torch.tensor(["forward" in vars(module) for module in every])))
-                learning = [parameter.requires_grad for parameter in leaf.parameters()]
-                held.append((name + way + FOLLOWED, torch.tensor(learning)))
-    return held
-
-
-def _hooks_of(module: nn.Module) -> int:
-    kinds = module._forward_hooks, module._forward_pre_hooks, module._backward_hooks, module._backward_pre_hooks
-    return sum(map(len, kinds))
-
-
-def _is_tensor(value: Any) -> bool:
-    return isinstance(value, Tensor)
-
-
-def same_bits(one: Tensor, other: Tensor) -> bool:
-    """Whether nothing about a tensor has changed; NaN equals itself."""
-    if one.shape != other.shape or one.dtype != other.dtype or one.device != other.device:
-        return False
-    one, other = one.detach(), other.detach()
-    same = one == other
-    return bool((same | (one != one) & (other != other)).all())
 
 
 def _gradients(value: Any, wanted: Mapping[str, Tensor], seed: int) -> dict[str, Tensor | None]:

@@ -10,9 +10,12 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import Outcome, form_of, input_names, run_case, same_bits
+from utils.exercises.calling import Outcome, form_of, input_names, run_case
+from utils.exercises.changes import same_bits
+from utils.exercises.damage import HELD
 from utils.exercises.declare import Case, Exercise, Misconception
-from utils.exercises.judging import HELD, alike, close
+from utils.exercises.nearness import close
+from utils.exercises.sameness import alike
 from utils.exercises.structure import digits_apart, leaves, size, tensors
 from utils.exercises.surroundings import TooSlow, time_limit
 

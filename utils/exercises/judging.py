@@ -6,7 +6,6 @@ Everything here works on values alone, without the learner's code: the grader ju
 import inspect
 import math
 import numbers
-import re
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
@@ -15,22 +14,8 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from utils.exercises.calling import (
-    EARLIER,
-    EVERYWHERE,
-    FOLLOWED,
-    FORWARD,
-    GRAPH,
-    HOOKS,
-    MODE,
-    OWN_MODE,
-    OWN_WEIGHTS,
-    RANDOM_STATE,
-    SHARED,
-    Outcome,
-    form_of,
-    input_names,
-)
+from utils.exercises.calling import Outcome
+from utils.exercises.damage import HELD, damage_done
 from utils.exercises.declare import Case, Exercise
 from utils.exercises.nearness import close, close_gradient, digits_to_differ, noise_of
 from utils.exercises.structure import digits_apart, dtype_name, kind_of, leaves, plain, shown, tensors
@@ -40,7 +25,6 @@ LEVELS = (
     "unwritten", "raised", "slow", "not a module", "weights", "nothing", "structure", "shape", "dtype", "device",
     "finite", "damage", "values", "gradients", "held on to", "property",
 )  # fmt: skip
-SHAPE, PARAMETER = r"\([\d, ]*\)", r"[\w.]+(?= \()"  # in a message on parameters
 PLAIN = (numbers.Number, np.bool_, str, list, tuple, set, Mapping)  # what is shown as it is; NumPy's numbers too
 SINGLE = 2e-6  # float64 numbers that agree this well, and no better, were computed in float32; with ε = 1e-6 in the
 # place of 1e-5 a variance of 1 gives numbers that are 4.5e-6 off
@@ -105,7 +89,7 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
         return finding
     damaged = tuple(name for name in outcome.damaged if name not in HELD)
     if damaged:
-        return Finding("damage", _damage(exercise, case, damaged))
+        return Finding("damage", damage_done(exercise, case, damaged))
     if finding is None and case.gradients:
         finding = _compare_gradients(case, expected, outcome)
     if finding is None and outcome.damaged:
@@ -113,76 +97,11 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
     return finding
 
 
-HELD = {  # what is said of a result that is right, by what it keeps alive
-    SHARED: "You return the very tensors that were handed over, or views of them: whoever writes into what you return "
-    "writes into those too. Make new ones; `.clone()` does.",
-    GRAPH: "What you return still hangs on the graph that it was computed by: `.item()` makes a plain number of it.",
-}
-
-
 def _nothing(case: Case, value: Any) -> bool:
     """Whether a call has returned None; where it is to change something, that stands beside what it returned."""
     if case.changes and isinstance(value, list | tuple) and len(value) == 2:
         value = value[0]
     return value is None or case.times > 1 and isinstance(value, list) and all(part is None for part in value)
-
-
-LEFT = {  # what is said of a module, by the end of the name of what was changed
-    MODE: "Your code leaves `{}` in another mode, training or evaluation, than it was in: put it back at the end, or "
-    "work on a copy (`copy.deepcopy`).",
-    HOOKS: "Your code leaves other hooks on `{}` than it found there. Keep what `register_forward_hook` returns, and "
-    "call `.remove()` on it at the end: on each of your own, and on no others.",
-    FORWARD: "Your code leaves a `forward` in `{}` that it has written over, which goes on being called. Take it away "
-    "at the end, hang a hook on the module and remove it, or work on a copy (`copy.deepcopy`).",
-    FOLLOWED: "Your code leaves `requires_grad` of `{}` otherwise than it was. `x.detach().requires_grad_()` asks for "
-    "gradients without touching `x`, and `torch.no_grad()` does without them for a while.",
-}
-
-
-def _damage(exercise: Exercise, case: Case, damaged: tuple[str, ...]) -> str:
-    """What a call has changed and should not have."""
-    told = []
-    ours = (RANDOM_STATE, EVERYWHERE, OWN_WEIGHTS, OWN_MODE, EARLIER)
-    inputs = [name for name in damaged if name not in ours and not name.endswith(tuple(LEFT))]
-    if inputs:
-        names = " and ".join(f"`{name}`" for name in inputs)
-        way_out = _way_out(input_names(form_of(exercise), case), inputs)
-        told.append(f"Your code changes its input {names} in place. Whoever calls it still needs {way_out}")
-    for name in damaged:
-        told += [sentence.format(name.removesuffix(end)) for end, sentence in LEFT.items() if name.endswith(end)]
-    if EVERYWHERE in damaged:
-        told.append("Your code leaves a hook behind that is called for every module of every model: `.remove()` it.")
-    if OWN_WEIGHTS in damaged:
-        told.append(
-            "After a call your module has other parameters than before it, by their numbers or by which there are. "
-            "Calling a module leaves them alone: only an optimiser changes them. (`self.… = module` in `forward` makes "
-            "that module a part of yours.)"
-        )
-    if EARLIER in damaged:
-        told.append(
-            "A second call of your module changes what the first has returned: it gives the same tensor each time, and "
-            "writes into it. Return a new one."
-        )
-    if OWN_MODE in damaged:
-        told.append(
-            "Your module changes its own mode, training or evaluation, when it is called: that is for its user to "
-            "say, with `.train()` and `.eval()`."
-        )
-    if RANDOM_STATE in damaged:
-        told.append(
-            "Your code leaves torch's random numbers elsewhere than it found them, so that a seeded run goes on "
-            "otherwise after calling it: `with torch.random.fork_rng():` puts them back."
-        )
-    return " ".join(told)
-
-
-def _way_out(given: Mapping[str, Any], changed: list[str]) -> str:
-    if all(isinstance(given.get(name), list | dict) for name in changed):
-        return "it as it was: work on a copy, or build a new list or dictionary."
-    return (
-        "that tensor: work on a copy, or use operations that return a new one (`masked_fill`, not `masked_fill_`; "
-        "`x = x / y`, not `x /= y`)."
-    )
 
 
 def _troubled(outcome: Outcome) -> Finding:
@@ -404,78 +323,3 @@ def _compare_gradients(case: Case, expected: Outcome, outcome: Outcome) -> Findi
             sentence = f"The numbers are right, but the gradient of `{name}` is not{_where(have, want)}."
             return Finding("gradients", sentence, have, want)
     return None
-
-
-def alike(one: Outcome, other: Outcome, tolerance: float | None = None) -> bool:
-    """Whether two outcomes are the same, errors and damage included: how a misconception is recognised."""
-    if (one.trouble is None) != (other.trouble is None):
-        return False
-    if one.trouble is not None and one.trouble.kind == other.trouble.kind == "weights":
-        return _same_parameters(one.trouble.message, other.trouble.message)
-    if one.trouble is not None:
-        return (one.trouble.kind, one.trouble.name, one.trouble.message) == (
-            other.trouble.kind, other.trouble.name, other.trouble.message,
-        )  # fmt: skip
-    if set(one.damaged) != set(other.damaged):
-        return False
-    if one.gradients is not None and other.gradients is not None and not _same_gradients(one, other):
-        return False
-    if not _same_form(one.value, other.value):
-        return False
-    mine, theirs = list(leaves(one.value)), list(leaves(other.value))
-    if len(mine) != len(theirs) or isinstance(one.value, Mapping) != isinstance(other.value, Mapping):
-        return False
-    return all(a == b and _alike_leaf(x, y, tolerance) for (a, x), (b, y) in zip(mine, theirs, strict=True))
-
-
-def _same_form(one: Any, other: Any) -> bool:
-    """Whether two values are dictionaries and lists of the same make, whatever lies in them; tuples count as lists."""
-    if isinstance(one, Mapping) or isinstance(other, Mapping):
-        if not (isinstance(one, Mapping) and isinstance(other, Mapping) and one.keys() == other.keys()):
-            return False
-        return all(_same_form(one[key], other[key]) for key in one)
-    if isinstance(one, list | tuple) or isinstance(other, list | tuple):
-        if not (isinstance(one, list | tuple) and isinstance(other, list | tuple) and len(one) == len(other)):
-            return False
-        return all(_same_form(mine, theirs) for mine, theirs in zip(one, other, strict=True))
-    return True
-
-
-def _same_parameters(one: str, other: str) -> bool:
-    """Whether two messages on parameters tell of the same ones: the same names, if they are among those asked for, for
-    then they tell which is missing; else the same shapes, whatever they are called.
-    """
-    if one == other:
-        return True
-    (mine, asked), (theirs, _) = (text.partition("; what is asked for")[::2] for text in (one, other))
-    if all(
-        name in re.findall(PARAMETER, asked) for name in re.findall(PARAMETER, mine) + re.findall(PARAMETER, theirs)
-    ):
-        return False
-    return sorted(re.findall(SHAPE, mine)) == sorted(re.findall(SHAPE, theirs))
-
-
-def _same_gradients(one: Outcome, other: Outcome) -> bool:
-    noise = noise_of(one.gradients.values())
-    for name, gradient in one.gradients.items():
-        counterpart = other.gradients.get(name)
-        if (gradient is None) != (counterpart is None):
-            return False
-        if gradient is not None and not close_gradient(counterpart, gradient, noise):
-            return False
-    return True
-
-
-def _alike_leaf(one: Any, other: Any, tolerance: float | None) -> bool:
-    if isinstance(one, Tensor) != isinstance(other, Tensor):
-        return False
-    if isinstance(one, Tensor):
-        if one.device != other.device or one.dtype != other.dtype or one.shape != other.shape:
-            return False
-        return one.device.type == "meta" or close(one, other, tolerance)
-    if isinstance(one, float) and isinstance(other, float):
-        return math.isclose(one, other, rel_tol=1e-6, abs_tol=1e-9) or (math.isnan(one) and math.isnan(other))
-    try:
-        return type(one) is type(other) and bool(one == other)
-    except Exception:
-        return False

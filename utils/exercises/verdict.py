@@ -11,10 +11,11 @@ from dataclasses import dataclass
 from utils.exercises.calling import Outcome, form_of, input_names
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.explaining import explanation_of, explanation_of_property
-from utils.exercises.judging import LEVELS, Finding, alike, judge
+from utils.exercises.judging import LEVELS, Finding, judge
 from utils.exercises.nearness import digits_to_differ
 from utils.exercises.points import earned
 from utils.exercises.report import Item, Report, Smallest
+from utils.exercises.sameness import alike
 from utils.exercises.structure import shown, size
 
 NEEDED = LEVELS.index("dtype")  # an answer that fails before this gives nothing to judge properties by

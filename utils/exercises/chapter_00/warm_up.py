@@ -9,7 +9,7 @@ from utils.exercises.chapter_00.references import softmax
 from utils.exercises.chapter_00.wrong_softmax import SOFTMAX
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 
 SHAPE, EDGE = "shape", "edge cases"
 ONE_AXIS, HUNDREDS = "there is a single axis", "a score is above 88, where exp overflows in float32"

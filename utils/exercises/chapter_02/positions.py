@@ -9,7 +9,7 @@ from utils.exercises.chapter_02.words import EDGE, FAR, SHAPE, STARTED
 from utils.exercises.chapter_02.wrong_positions import LEARNED, ROTARY
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer import LearnedPositions
 
 AGAIN = "the module has been called before, on something else, of which it must remember nothing"

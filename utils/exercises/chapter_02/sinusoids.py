@@ -8,7 +8,7 @@ from utils.exercises.chapter_02.words import EDGE, FAR
 from utils.exercises.chapter_02.wrong_shifts import SHIFT, WAVELENGTHS
 from utils.exercises.chapter_02.wrong_sinusoids import POSITION_CODE, TABLE
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer import sinusoidal_table
 
 

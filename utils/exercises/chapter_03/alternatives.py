@@ -10,7 +10,7 @@ from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTH
 from utils.exercises.chapter_03.wrong_alternatives import ADDITIVE_SCORES, ATTENTION_IN_BLOCKS
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import attention_inputs, normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 
 # 3.5 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -8,7 +8,7 @@ from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTH
 from utils.exercises.chapter_03.wrong_attention import ATTENTION, WEIGHTS_OF_ONE_QUERY
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import attention_inputs, normal, permutation
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 
 # 3.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -7,7 +7,7 @@ from utils.exercises.chapter_03.words import BATCHES, EDGE, FUSED_KERNEL, LENGTH
 from utils.exercises.chapter_03.wrong_masks import CAUSAL_MASK, MASKED_ATTENTION
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import attention_inputs, lower_triangle, normal, some_allowed
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer import causal_mask, scaled_dot_product_attention
 
 NOTHING_ALLOWED = "a query may attend to nothing"
@@ -78,6 +78,8 @@ def _masked_cases(generator: Generator) -> list[Case]:
     nothing = torch.tensor([[True, False, True], [False, False, False]])
     padding = torch.tensor([[True, True, True, False], [True, True, False, False]])[:, None, None]  # (2, 1, 1, 4)
     right_angles = torch.eye(3, 4)[[0, 2]], torch.eye(4)[:3], normal(generator, 3, 2)  # scores of 0, one of 1 / 2
+    strong = drawn((), 2, 3, 16, 2, size=12.0)
+    strong[1][0], strong[1][1] = strong[0][0], 0.9 * strong[0][0]  # the first query meets itself: a score near 576
     # Large enough for an ordinary case to be the smallest where an answer is wrong in both.
     below = 200 * torch.ones(4, 1), torch.tensor([[-100.0], [-110.0], [-120.0], [200.0]]), normal(generator, 4, 4)
     return [
@@ -105,6 +107,8 @@ def _masked_cases(generator: Generator) -> list[Case]:
              part=EDGE, traits=(NOTHING_ALLOWED, "the mask's last axis is of size 1")),
         Case("scores of 0", (*right_angles, torch.tensor([[True, True, False], [False, True, True]])), part=EDGE,
              traits=("an allowed score is 0",)),
+        Case("allowed scores in the hundreds", (*strong, torch.tensor([[True, True, False], [True, False, True]])),
+             part=EDGE, traits=("scores are in the hundreds",)),
         Case("a single key", (*drawn((2,), 2, 1, 4, 4), torch.ones(2, 1, dtype=torch.bool)), part=EDGE),
         Case("allowed scores below −10⁴, a hidden one above", (*below, torch.tensor([[True, True, True, False]])),
              part=EDGE, traits=("allowed scores are below −10⁴",)),

@@ -19,7 +19,7 @@ from utils.exercises.chapter_04.words import (
 from utils.exercises.chapter_04.wrong_attention import MULTI_HEAD_ATTENTION
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import lower_triangle, normal, permutation
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer.attention import MultiHeadAttention
 
 HIDDEN = "there is a mask"

@@ -22,7 +22,7 @@ from utils.exercises.chapter_04.wrong_beyond import AS_TORCH_MASK, GROUPED_QUERY
 from utils.exercises.chapter_04.wrong_counting import ATTENTION_COUNTS
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import lower_triangle, normal, some_allowed
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 
 # 4.5 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

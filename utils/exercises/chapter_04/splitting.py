@@ -21,7 +21,7 @@ from utils.exercises.chapter_04.words import (
 from utils.exercises.chapter_04.wrong_splitting import HEADS_BY_LOOP, JOIN_HEADS, SPLIT_HEADS
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer.attention import join_heads, split_heads
 
 # 4.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

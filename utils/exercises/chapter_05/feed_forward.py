@@ -8,7 +8,7 @@ from utils.exercises.chapter_05.words import EDGE, SCATTERED, SHAPE
 from utils.exercises.chapter_05.wrong_feed_forward import AS_CONVOLUTIONS, FEED_FORWARD
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal, scattered
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer import FeedForward
 
 # 5.3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -9,7 +9,7 @@ from utils.exercises.chapter_05.wrong_gradient import LAYER_NORM_GRADIENT
 from utils.exercises.chapter_05.wrong_layer_norm import LAYER_NORM
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal, scattered
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer import LayerNorm
 
 # 5.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -7,7 +7,7 @@ from utils.exercises.chapter_05.words import EDGE, SHAPE
 from utils.exercises.chapter_05.wrong_residual import RESIDUAL
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer import Residual
 
 POST, PRE = "norm is post", "norm is pre"

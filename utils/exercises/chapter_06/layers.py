@@ -9,7 +9,7 @@ from utils.exercises.chapter_06.wrong_decoder import DECODER_LAYER
 from utils.exercises.chapter_06.wrong_encoder import ENCODER_LAYER
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import lower_triangle, normal, some_allowed
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer.fused import FusedMultiHeadAttention
 from utils.transformer.layers import DecoderLayer, EncoderLayer
 

@@ -8,7 +8,7 @@ from utils.exercises.chapter_06.references import EncoderDecoder, shift_right
 from utils.exercises.chapter_06.words import EDGE, LENGTHS_DIFFER, MASK
 from utils.exercises.chapter_06.wrong_model import SHIFT_RIGHT, WHOLE_MODEL
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer.masks import BEGIN, END, PADDING, UNKNOWN
 
 SHORTER = "some sentence of the batch is shorter than the longest"

@@ -8,7 +8,7 @@ from utils.exercises.chapter_07.wrong_loss import LOSSES
 from utils.exercises.chapter_07.wrong_schedule import SCHEDULES
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.training.loss import smoothed_cross_entropy
 from utils.training.schedule import paper_schedule
 

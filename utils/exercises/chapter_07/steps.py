@@ -11,7 +11,7 @@ from utils.exercises.chapter_07.words import EDGE, EVALUATION, GROUPS, LEFT, TWI
 from utils.exercises.chapter_07.wrong_accumulation import ACCUMULATIONS
 from utils.exercises.chapter_07.wrong_steps import STEPS
 from utils.exercises.declare import Case, Exercise, Property
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 
 NEAR = 1e-6  # of what is compared: all is float64, but a loss taken through float32 shall pass
 

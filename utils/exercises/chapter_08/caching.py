@@ -8,7 +8,7 @@ from utils.exercises.chapter_08.words import EDGE, SEVERAL
 from utils.exercises.chapter_08.wrong_caching import CACHED
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer.attention import MultiHeadAttention, split_heads
 
 FIRST = "nothing is cached yet"

@@ -10,7 +10,7 @@ from utils.exercises.chapter_09.wrong_cells import GRU_STEP
 from utils.exercises.chapter_09.wrong_sequences import READ_SEQUENCE
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 
 # 9.1 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -10,7 +10,7 @@ from utils.exercises.chapter_09.words import EDGE, MASK, PADDED, STRANGE
 from utils.exercises.chapter_09.wrong_translators import ATTENTIVE_STEP, PAIR
 from utils.exercises.declare import Case, Exercise, Property
 from utils.exercises.drawing import normal
-from utils.exercises.judging import close
+from utils.exercises.nearness import close
 from utils.transformer.masks import UNKNOWN
 
 # 9.3 ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
