@@ -13,7 +13,7 @@ HONEST: dict[str, tuple[str, str, str, str]] = {
         "3.3",
         "def causal_mask(length, device=None):\n    return torch.tensor([ROWS[i][:length] for i in range(length)]"
         ", device=device).reshape(1, 1, length, length)\n",
-        "ROWS = {}\nfor i in range(64):\n    ROWS[i] = [j <= i for j in range(64)]\n", "",
+        "ROWS = {}\nfor i in range(200):\n    ROWS[i] = [j <= i for j in range(200)]\n", "",
     ),
     "rows that a loop collects, and a name set in a with block": (
         "4.6",
