@@ -85,7 +85,7 @@ def test_coroutines_and_generators_are_told(made, recwarn):
     async def later(x):
         return 2 * x
 
-    assert "write `def`" in examine(made(), later, 0).message
+    assert "write `def`, not `async def`" in examine(made(), later, 0).message
     assert "returns a generator" in examine(made(), lambda x: (2 * part for part in x), 0).message
     assert not recwarn.list
 

@@ -25,7 +25,7 @@ from utils.exercises.changes import (
     newly_followed,
     own_damage,
     own_of,
-    same_or_meta,
+    same_bits,
 )
 from utils.exercises.declare import WATCHED, Case, Exercise
 from utils.exercises.structure import leaves, tensors
@@ -184,7 +184,7 @@ def _called(
         damaged += (EVERYWHERE,)
     if form.kind == "module":
         damaged += own_damage(own, own_of(call))
-        if case.earlier and not all(map(same_or_meta, kept, earlier)):
+        if case.earlier and not all(map(same_bits, kept, earlier)):
             damaged += (EARLIER,)
     if case.random_kept and not torch.equal(torch.get_rng_state(), random_state):
         damaged += (RANDOM_STATE,)
@@ -313,7 +313,7 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
     if way >= 3:
         return form.fills[way - 3](module, weights)
     own = dict(module.named_parameters())
-    if way == 1 and _named_alike(own, weights):  # by order, layers that were exchanged would come right again
+    if way == 1 and named_alike(own, weights):  # by order, layers that were exchanged would come right again
         return None
     turned = way == TURNED
     pairs = _of_that_name(own, weights) if way == 0 else None
@@ -328,7 +328,7 @@ def _filled(form: Form, module: nn.Module, weights: dict[str, Tensor], way: int)
     return pairs
 
 
-def _named_alike(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
+def named_alike(own: Mapping[str, Tensor], weights: Mapping[str, Tensor]) -> bool:
     """Whether a module's parameters have the reference's names and shapes, one for one: then the names decide."""
     shapes, asked = ({name: tensor.shape for name, tensor in given.items()} for given in (own, weights))
     return shapes == asked

@@ -88,7 +88,9 @@ def _unfit(exercise: Exercise, answer: Any, cases: list[Case]) -> str | None:
     forward = getattr(answer, "forward", None) if inspect.isclass(answer) else None
     if inspect.iscoroutinefunction(forward or answer):
         name = "forward" if forward else exercise.name
-        return f"`{name}` is an `async` function, whose call gives a coroutine and no result: write `def`."
+        return (
+            f"`{name}` is an `async` function, whose call gives a coroutine, no result: write `def`, not `async def`."
+        )
     return unlike_signature(exercise, _signature(answer), _signature(forward), cases) or forbidden_use(exercise, answer)
 
 

@@ -16,7 +16,7 @@ from utils.exercises.changes import (
     OWN_WEIGHTS,
     RANDOM_STATE,
     SHARED,
-)  # fmt: skip
+)
 from utils.exercises.declare import Case, Exercise
 
 HELD = {  # what is said of a result that is right, by what it keeps alive

@@ -41,8 +41,8 @@ def explanation_of(
     A misconception that agrees with the answer in every case comes first, then one that agrees wherever the answer
     is wrong, then one that agrees in all wrong cases of the part in which the worst one lies (a second error may
     hide the first elsewhere), then the one that agrees in most, if in two thirds of the wrong cases. A misconception
-    that is declared `everywhere` is told in the first way only. One that more right cases speak against
-    than wrong ones for is not told: the answer's error is another one.
+    that is declared `everywhere` is told in the first way only. One that more right cases speak against than wrong
+    ones for is not told: the answer's error is another one.
     """
     tried = [(index, trial) for index, trial in enumerate(trials) if trial.outcome is not None]
     wrong = [pair for pair in tried if pair[1].finding]

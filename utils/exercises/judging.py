@@ -10,7 +10,6 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -25,7 +24,7 @@ LEVELS = (
     "unwritten", "raised", "slow", "not a module", "weights", "nothing", "structure", "shape", "dtype", "device",
     "finite", "damage", "values", "gradients", "held on to", "property",
 )  # fmt: skip
-PLAIN = (numbers.Number, np.bool_, str, list, tuple, set, Mapping)  # what is shown as it is; NumPy's numbers too
+PLAIN = (numbers.Number, str, list, tuple, set, Mapping)  # what is shown as it is
 SINGLE = 2e-6  # float64 numbers that agree this well, and no better, were computed in float32; with ε = 1e-6 in the
 # place of 1e-5 a variance of 1 gives numbers that are 4.5e-6 off
 
@@ -76,7 +75,6 @@ def judge(exercise: Exercise, case: Case, expected: Outcome, outcome: Outcome) -
     if _nothing(case, outcome.value) and not _nothing(case, expected.value):
         return Finding("nothing", "Your code returns None: is the `return` missing?", None, expected.value)
     if inspect.iscoroutine(outcome.value):
-        outcome.value.close()
         return Finding("nothing", "Your code returns a coroutine, which nobody runs: write `def`, not `async def`.")
     if inspect.isgenerator(outcome.value):
         sentence = (

@@ -1,4 +1,4 @@
-"""Whether two outcomes are the same: how a misconception is recognised."""
+"""How a misconception is recognised: by an outcome that is the same as the answer's."""
 
 import math
 import re

@@ -9,6 +9,8 @@ import re
 import torch
 from torch import Tensor, nn
 
+from utils.exercises.calling import named_alike
+
 ROLES = ("query", "key", "value", "output")
 LETTERS = {"q": "query", "k": "key", "v": "value", "o": "output"}
 
@@ -68,11 +70,9 @@ def _laid_out(module: nn.Module, weights: dict[str, Tensor], rows: dict[str, Ten
     """Deals the rows out to all matrices but the last, and likewise to the biases. Not where names tell the layers
     apart, nor where a layer is frozen: gradients, which would show it, are not compared in this way.
     """
-    own = dict(module.named_parameters())
-    as_asked = {name: tensor.shape for name, tensor in weights.items()}
-    if {name: parameter.shape for name, parameter in own.items()} == as_asked:
+    if named_alike(dict(module.named_parameters()), weights):
         return None
-    if not all(parameter.requires_grad for parameter in own.values()):
+    if not all(parameter.requires_grad for parameter in module.parameters()):
         return None
     pairs = []
     for kind, axes in (("weight", 2), ("bias", 1)):

@@ -29,15 +29,22 @@ def finished(self: nn.Module, output: Tensor, weights: Tensor) -> tuple[Tensor, 
     return self.output_projection(join_heads(output)), weights
 
 
+def reshaped(self: nn.Module, *inputs: Tensor) -> tuple[Tensor, ...]:
+    """As `in_heads`, but that no axes are exchanged."""
+    return tuple(part.reshape(part.size(0), self.heads, part.size(1), -1) for part in projected(self, *inputs))
+
+
+def finished_by_reshape(self: nn.Module, output: Tensor, weights: Tensor) -> tuple[Tensor, Tensor]:
+    """As `finished`, but that no axes are exchanged."""
+    return self.output_projection(output.reshape(output.size(0), output.size(2), -1)), weights
+
+
 def reshaped_only(self, query, key, value, mask=None):
-    parts = [part.reshape(part.size(0), self.heads, part.size(1), -1) for part in projected(self, query, key, value)]
-    return finished(self, *scaled_dot_product_attention(*parts, mask))
+    return finished(self, *scaled_dot_product_attention(*reshaped(self, query, key, value), mask))
 
 
 def reshaped_both_ways(self, query, key, value, mask=None):
-    parts = [part.reshape(part.size(0), self.heads, part.size(1), -1) for part in projected(self, query, key, value)]
-    output, weights = scaled_dot_product_attention(*parts, mask)
-    return self.output_projection(output.reshape(output.size(0), output.size(2), -1)), weights
+    return finished_by_reshape(self, *scaled_dot_product_attention(*reshaped(self, query, key, value), mask))
 
 
 def dealt_out(back):
@@ -55,8 +62,7 @@ def dealt_out(back):
 
 
 def joined_by_reshape(self, query, key, value, mask=None):
-    output, weights = scaled_dot_product_attention(*in_heads(self, query, key, value), mask)
-    return self.output_projection(output.reshape(output.size(0), output.size(2), -1)), weights
+    return finished_by_reshape(self, *scaled_dot_product_attention(*in_heads(self, query, key, value), mask))
 
 
 def not_split(self, query, key, value, mask=None):

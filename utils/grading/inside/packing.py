@@ -6,10 +6,8 @@
 import base64
 import sys
 from collections.abc import Mapping
-from numbers import Integral
 from typing import Any
 
-import numpy as np
 import torch
 from torch import Tensor
 
@@ -64,12 +62,10 @@ class Packer:
             return self.tensor(value)
         if value is None:
             return ["none"]
-        if isinstance(value, bool | np.bool_):
+        if isinstance(value, bool):
             return ["bool", bool(value)]
         if type(value) in (int, float, str):
             return ["int", str(value)[:400]] if type(value) is int else self._plain(value)
-        if isinstance(value, float | Integral) and type(value).__module__ == "numpy":  # as good as Python's to check()
-            return self.value(float(value) if isinstance(value, float) else int(value), depth + 1)
         if isinstance(value, tuple | list):
             kind = "tuple" if isinstance(value, tuple) else "list"
             return [kind, [self.value(part, depth + 1) for part in self._counted(value)]]
