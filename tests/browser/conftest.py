@@ -98,6 +98,16 @@ def page():
         browser.close()
 
 
+# On a busy machine a page is asked before its application is there.
+AT_REST = "() => window.jupyterapp?.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
+
+
+@pytest.fixture
+def kernel_at_rest(page):
+    """Waits until the notebook that is open has a kernel with nothing to do."""
+    return lambda: page.wait_for_function(AT_REST, timeout=60_000)
+
+
 LAB = [
     sys.executable, "-m", "jupyterlab", "--no-browser", "--port", "{port}", "--ServerApp.port_retries=0",
     "--IdentityProvider.token=", "--allow-root", "--expose-app-in-browser",

@@ -22,7 +22,6 @@ FILL_IN = """solved => {
     for (const cell of jupyterapp.shell.currentWidget.content.widgets)
         if (solved[cell.model.id]) cell.model.sharedModel.setSource(solved[cell.model.id]);
 }"""
-READY = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 RAN = """() => jupyterapp.shell.currentWidget.content.widgets.every(
     cell => cell.model.type !== 'code' || cell.model.executionCount !== null)"""
 OUTPUTS = """() => jupyterapp.shell.currentWidget.content.widgets
@@ -39,7 +38,7 @@ def course(tmp_path_factory) -> Path:
 
 
 @pytest.mark.parametrize("chapter", CHAPTERS)
-def test_a_chapter_runs_from_top_to_bottom(course, lab, lab_command, page, chapter):
+def test_a_chapter_runs_from_top_to_bottom(course, lab, lab_command, page, kernel_at_rest, chapter):
     solution = read_notebook(ROOT / "solutions" / f"{chapter}.ipynb")
     roles = {cell.id: cell.metadata.get("course", {}).get("role") for cell in solution.cells}
     solved = {cell.id: cell.source for cell in solution.cells if roles[cell.id] == "exercise"}
@@ -49,9 +48,7 @@ def test_a_chapter_runs_from_top_to_bottom(course, lab, lab_command, page, chapt
     with lab(lab_command, course) as address:
         page.goto(f"{address}lab/tree/chapters/{chapter}.ipynb")
         page.locator(".jp-Notebook h1").first.wait_for(timeout=60_000)
-        page.wait_for_function(
-            "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
-        )
+        kernel_at_rest()
         picture = page.locator(".jp-Notebook img").first
         assert picture.evaluate("image => image.complete && image.naturalWidth > 0")
         page.evaluate(FILL_IN, solved)

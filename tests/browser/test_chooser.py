@@ -20,10 +20,9 @@ def look(sentence):
     return {{"encoder": view, "cross": view}}
 
 HeadChooser(look, ["a b c", "d e"])"""
-READY = "() => jupyterapp.shell.currentWidget?.sessionContext?.session?.kernel?.status === 'idle'"
 
 
-def test_a_choice_changes_the_picture(lab, lab_command, page, tmp_path):
+def test_a_choice_changes_the_picture(lab, lab_command, page, kernel_at_rest, tmp_path):
     pytest.importorskip("ipywidgets", reason="ipywidgets is not installed: the chooser is a picture then")
     folder = tmp_path / "notebooks"
     folder.mkdir()
@@ -32,7 +31,7 @@ def test_a_choice_changes_the_picture(lab, lab_command, page, tmp_path):
     nbformat.write(notebook, folder / "chooser.ipynb")
     with lab(lab_command, folder) as address:
         page.goto(f"{address}lab/tree/chooser.ipynb")
-        page.wait_for_function(READY, timeout=60_000)
+        kernel_at_rest()
         page.evaluate("() => { jupyterapp.commands.execute('notebook:run-all-cells'); }")
         picture = page.locator(".jp-OutputArea .widget-image, .jp-OutputArea img.jupyter-widgets").first
         picture.wait_for(timeout=60_000)
